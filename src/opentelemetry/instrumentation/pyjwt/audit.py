@@ -1,0 +1,210 @@
+"""The running audit: looks go in, events come out at the sinks.
+
+One :class:`Audit` exists while the instrumentor is active. Capture asks it where a look belongs
+(:meth:`Audit.here`), hands it what was seen, and tells it when a request is decided. Nothing in here raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from opentelemetry import trace
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.context import Context, get_current
+from opentelemetry.instrumentation.pyjwt import guard
+from opentelemetry.instrumentation.pyjwt.bounds import Value, as_value
+from opentelemetry.instrumentation.pyjwt.config import Settings
+from opentelemetry.instrumentation.pyjwt.events import AuditEvent, event_of
+from opentelemetry.instrumentation.pyjwt.guard import guarded
+from opentelemetry.instrumentation.pyjwt.ledger import Ledger, Look, Verdict, current_ledger, unattended
+from opentelemetry.instrumentation.pyjwt.sinks import Place, Sink
+from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
+from opentelemetry.instrumentation.pyjwt.sinks.metrics import MetricsSink
+from opentelemetry.instrumentation.pyjwt.sinks.span import server_spans, span_sink
+from opentelemetry.instrumentation.pyjwt.token import TokenFacts, TokenReader
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import Span, SpanKind, TracerProvider
+
+EventHook = Callable[[AuditEvent], Mapping[str, Value] | None]
+
+
+class Origin(NamedTuple):
+    """Where a token was looked at."""
+
+    context: Context
+    span: Span | None  # the current span there, if it records
+
+
+class Audit:
+    """Settings, sinks and hook of one ``instrument()``.
+
+    Args:
+        settings: what the operator decided.
+        tracer_provider: whose SERVER spans to write to; ``None``: the global one, whenever it is set.
+        meter_provider: likewise for metrics.
+        logger_provider: likewise for events.
+        event_hook: gives attributes to add to an event; it cannot change, remove or drop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
+        event_hook: EventHook | None = None,
+    ) -> None:
+        self.settings = settings
+        self.reader = TokenReader(
+            subject=settings.subject,
+            pseudonym_key=settings.pseudonym_key,
+            capture_claims=settings.capture_claims,
+            string_limit=settings.string_limit,
+        )
+        self._tracer_provider = tracer_provider
+        self._hook = event_hook
+        self._log = LogSink(logger_provider, capture_validated=settings.capture_validated)
+        self._metrics = MetricsSink(meter_provider)
+        self._sinks: tuple[Sink, ...] = (span_sink, self._log, self._metrics)
+        server_spans.attach(tracer_provider)
+
+    # --- for capture ----------------------------------------------------------------------------------------
+
+    @guarded(None)
+    def here(self) -> tuple[Ledger | None, Origin] | None:
+        """The ledger a look belongs to and where it happens.
+
+        No ledger: nobody listens for events here, though metrics may be. ``None``: nothing is to be recorded.
+        """
+        context = get_current()
+        if context and not is_instrumentation_enabled():
+            return None
+        span = trace.get_current_span(context)
+        recording = span.is_recording()
+        ledger = current_ledger()
+        if ledger is None:
+            if recording or self._log.enabled():
+                ledger = unattended()
+        elif ledger.muted:
+            return None
+        elif recording and ledger.span is None and getattr(span, "kind", None) is SpanKind.SERVER:
+            ledger.span = span
+        return ledger, Origin(context, span if recording else None)
+
+    @guarded(None)
+    def presented(self, ledger: Ledger, origin: Origin, look: Look) -> None:
+        """A token was looked at."""
+        verdicts = ledger.presented(look, origin)
+        if verdicts:
+            self._emit(ledger, verdicts)
+        elif ledger.span is None and origin.span is not None:
+            # No SERVER span to wait for: this span may have ended when the request is decided.
+            verdict = ledger.preview(look.identity)
+            if verdict is not None:
+                span_sink(event_of(verdict, {}), Place(None, origin.span))
+
+    @guarded(None)
+    def minted(self, ledger: Ledger, origin: Origin, identity: int, facts: TokenFacts) -> None:
+        """A token was minted."""
+        self._emit(ledger, ledger.minted(identity, facts, origin))
+
+    @guarded(None)
+    def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
+        """A verification took this long; see :meth:`MetricsSink.verification`."""
+        self._metrics.verification(seconds, reason, alg)
+
+    @guarded(None)
+    def opened(self, ledger: Ledger) -> None:
+        """A request begins: below its SERVER span, or soon above it."""
+        server_spans.attach(self._tracer_provider)  # which may have been set after instrument()
+        span = trace.get_current_span()
+        if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
+            ledger.span = span
+
+    @guarded(None)
+    def close(self, ledger: Ledger, status: int | None = None) -> None:
+        """The request is decided."""
+        self._emit(ledger, ledger.close(status))
+
+    @guarded(None)
+    def emit(self, ledger: Ledger, verdicts: Iterable[Verdict]) -> None:
+        """Emit verdicts the ledger gave."""
+        self._emit(ledger, list(verdicts))
+
+    # --- parts ----------------------------------------------------------------------------------------------
+
+    def _emit(self, ledger: Ledger, verdicts: list[Verdict]) -> None:
+        if not verdicts:
+            return
+        request = ledger.attributes()
+        shown = _shown(ledger, verdicts)
+        for verdict in verdicts:
+            event = event_of(verdict, request)
+            if self._hook is not None:
+                event = self._extended(event)
+            place = _place(ledger, verdict, verdict is shown)
+            for sink in self._sinks:
+                try:
+                    sink(event, place)
+                except Exception as error:
+                    guard.report(error, "A sink")
+
+    def _extended(self, event: AuditEvent) -> AuditEvent:
+        """``event`` with what the hook adds."""
+        try:
+            added = self._hook(event._replace(attributes=MappingProxyType(dict(event.attributes))))  # type: ignore[misc]  # not None
+            safe = {
+                name: safe_value
+                for name, value in (added or {}).items()
+                if isinstance(name, str)
+                and name
+                and name not in event.attributes
+                and (safe_value := as_value(value)) is not None
+            }
+        except Exception as error:
+            guard.report(error, "The event_hook")
+            return event
+        return event._replace(attributes={**event.attributes, **safe})
+
+
+def _shown(ledger: Ledger, verdicts: list[Verdict]) -> Verdict | None:
+    """The verdict the span shows: on the token verified or refused last, else on one read or minted."""
+    shown: Verdict | None = None
+    for verdict in verdicts:
+        if verdict.entry is None:
+            continue
+        if verdict.entry is ledger.current:
+            return verdict
+        if ledger.current is None and (shown is None or not verdict.entry.minted or shown.entry.minted):  # type: ignore[union-attr]  # has one
+            shown = verdict
+    return shown
+
+
+def _place(ledger: Ledger, verdict: Verdict, is_shown: bool) -> Place:
+    """The request's SERVER span, if it has one, else where the token was looked at."""
+    origin = verdict.entry.origin if verdict.entry is not None else None
+    context = origin.context if isinstance(origin, Origin) else get_current()
+    span = ledger.span
+    if span is None:
+        return Place(context, origin.span if isinstance(origin, Origin) else None)
+    if trace.get_current_span(context) is not span:
+        context = trace.set_span_in_context(span, context)
+    return Place(context, span if is_shown else None)
+
+
+_running: Audit | None = None
+
+
+def running() -> Audit | None:
+    """The audit that is active, or ``None``."""
+    return _running
+
+
+def start(audit: Audit | None) -> None:
+    """Make ``audit`` the active one; ``None`` stops it."""
+    global _running  # one instrumentor a process, as in every instrumentation
+    _running = audit

@@ -1,0 +1,1 @@
+"""Capture: one file a library or framework. It translates what happens there, and decides nothing."""

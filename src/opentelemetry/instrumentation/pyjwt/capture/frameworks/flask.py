@@ -1,0 +1,42 @@
+"""Flask: ``Flask.wsgi_app`` is the request, and the response starts within it while the SERVER span lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from opentelemetry.instrumentation.pyjwt import audit
+from opentelemetry.instrumentation.pyjwt.capture.request import SERVER_ERROR
+from opentelemetry.instrumentation.pyjwt.capture.wsgi import Environ, serve
+from opentelemetry.instrumentation.pyjwt.guard import guarded
+from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
+from opentelemetry.instrumentation.pyjwt.patching import WrapPatch
+
+
+def _wsgi_app(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if len(args) != 2 or kwargs:
+        return wrapped(*args, **kwargs)
+    return serve(wrapped, *args, _route)
+
+
+def _handle_exception(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An exception that is propagated (debugging, testing) starts no response, and ends the span on its way out."""
+    try:
+        return wrapped(*args, **kwargs)
+    except Exception:
+        active, ledger = audit.running(), current_ledger()
+        if active is not None and ledger is not None:
+            active.close(ledger, SERVER_ERROR)
+        raise
+
+
+@guarded(None)
+def _route(environ: Environ) -> str | None:
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    return getattr(rule, "rule", None)
+
+
+PATCHES: Final = (
+    WrapPatch("flask.app", "Flask.wsgi_app", _wsgi_app),
+    WrapPatch("flask.app", "Flask.handle_exception", _handle_exception),
+)

@@ -1,0 +1,357 @@
+"""PyJWT: every call that mints, checks or reads a token, seen once, whichever way in.
+
+All ways in meet in the functions patched here: ``jwt.decode`` calls ``PyJWT.decode_complete``, names imported
+early are bound to the same functions, subclasses call them by ``super()``. What a call really checked is told
+by PyJWT's own steps: ``_verify_signature`` and ``_validate_claims`` report to the call they run in, and where
+one fails the traceback names the step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, Final
+
+from opentelemetry.instrumentation.pyjwt import audit, guard, semconv
+from opentelemetry.instrumentation.pyjwt.bounds import as_text
+from opentelemetry.instrumentation.pyjwt.ledger import Check, Look, current_ledger
+from opentelemetry.instrumentation.pyjwt.patching import CodePatch
+from opentelemetry.instrumentation.pyjwt.token import identity
+
+# IntFlag arithmetic costs a microsecond an operation; these are plain ints.
+_SIGNATURE: Final = int(Check.SIGNATURE)
+_EXP, _NBF, _IAT = int(Check.EXP), int(Check.NBF), int(Check.IAT)
+_AUD, _ISS, _SUB, _JTI = int(Check.AUD), int(Check.ISS), int(Check.SUB), int(Check.JTI)
+_CALL, _STRUCTURE, _CLAIM = int(Check.CALL), int(Check.STRUCTURE), int(Check.CLAIM)
+_KEY, _ALGORITHM = int(Check.KEY), int(Check.ALGORITHM)
+
+# The order in which PyJWT's _validate_claims makes its checks, after those of required claims.
+_CLAIM_CHECKS: Final = (_IAT, _NBF, _EXP, _ISS, _AUD, _SUB, _JTI)
+
+
+class _Call:
+    """One call under way. Calls nest: a key look-up decodes, a payload may hold a token."""
+
+    __slots__ = (
+        "checked", "claims", "error", "header", "is_key_lookup", "named", "parent", "reset", "started", "token", "wanted"
+    )  # fmt: skip
+
+    def __init__(self, token: object, *, wanted: bool = False, named: bool = True, is_key_lookup: bool = False) -> None:
+        self.token = token
+        self.wanted = wanted  # whether the caller wants it verified
+        self.named = named  # whether the caller named algorithms
+        self.is_key_lookup = is_key_lookup
+        self.checked = 0  # checks made so far, those of claims as a plan until they have passed
+        self.header: Mapping[str, Any] | None = None
+        self.claims: Mapping[str, Any] | None = None
+        self.error: BaseException | None = None  # of a decode inside a key look-up
+        self.parent = _call.get()
+        self.reset: Token[_Call | None] = _call.set(self)
+        self.started = time.perf_counter()
+
+
+_call: ContextVar[_Call | None] = ContextVar("opentelemetry_pyjwt_call", default=None)
+
+
+def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, name: str) -> Any:
+    return args[position] if len(args) > position else kwargs.get(name)
+
+
+# --- PyJWT.decode_complete -----------------------------------------------------------------------------------
+
+
+def _begin_decode(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call | None:
+    try:
+        options = _argument(args, kwargs, 4, "options")
+        # PyJWT heeds this option of the call alone, never the instance's.
+        wanted = not options or bool(options.get("verify_signature", True))
+    except Exception:  # options that are none: PyJWT will say so
+        wanted = True
+    return _Call(_argument(args, kwargs, 1, "jwt"), wanted=wanted, named=bool(_argument(args, kwargs, 3, "algorithms")))
+
+
+def _end_decode(call: _Call, result: Any, error: BaseException | None) -> None:
+    _call.reset(call.reset)
+    try:
+        parent = call.parent
+        if parent is not None and parent.is_key_lookup:
+            parent.error = error  # part of the look-up: the caller reads no claims
+        elif error is None or isinstance(error, Exception):
+            _decoded(call, result, error)
+    except Exception as failure:
+        guard.report(failure, "Recording a decode")
+
+
+def _decoded(call: _Call, result: Any, error: Exception | None) -> None:
+    active = audit.running()
+    if active is None:
+        return
+    seconds = time.perf_counter() - call.started
+    where = active.here()
+    if where is None:
+        return
+    failed, reason = (0, None) if error is None else _diagnose(error, call)
+    header = call.header
+    verified = header is not None and bool(call.checked & _SIGNATURE)
+    ledger, origin = where
+    if ledger is not None:
+        if error is None:
+            facts = active.reader.read(call.token, result["header"], result["payload"], verified)
+            passed = call.checked
+        elif header is not None and call.claims is not None:
+            facts = active.reader.read(call.token, header, call.claims, verified)
+            passed = _passed_before(call.checked, failed)
+        else:
+            facts = active.reader.read_raw(call.token)
+            passed = 0
+        active.presented(ledger, origin, Look(identity(call.token), facts, passed, failed, reason))
+    if call.wanted:
+        # The algorithm is the token's word until the signature is good.
+        alg = as_text(header.get("alg")) if verified and header is not None else None
+        active.verification(seconds, reason, alg)
+
+
+def _passed_before(checked: int, failed: int) -> int:
+    """The checks that passed before the one that failed: the signature, then claims in PyJWT's order."""
+    passed = checked & _SIGNATURE
+    if failed in _CLAIM_CHECKS:
+        for check in _CLAIM_CHECKS:
+            if check == failed:
+                break
+            passed |= checked & check
+    return passed
+
+
+# --- Its steps: PyJWS._verify_signature, PyJWT._validate_claims ------------------------------------------------
+
+
+def _begin_verify_signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call | None:
+    call = _call.get()
+    if call is None or call.header is not None:  # no JWT, or a JWS within one
+        return None
+    call.header = _argument(args, kwargs, 2, "header")
+    return call
+
+
+def _end_verify_signature(call: _Call | None, result: Any, error: BaseException | None) -> None:
+    if call is not None and error is None:
+        call.checked |= _SIGNATURE
+
+
+def _begin_validate_claims(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    call = _call.get()
+    if call is None:
+        return
+    try:
+        claims = _argument(args, kwargs, 1, "payload")
+        options = _argument(args, kwargs, 2, "options")
+        call.claims = claims
+        checked = call.checked
+        if "exp" in claims and options["verify_exp"]:
+            checked |= _EXP
+        if "iat" in claims and options["verify_iat"]:
+            checked |= _IAT
+        if "nbf" in claims and options["verify_nbf"]:
+            checked |= _NBF
+        if options["verify_aud"] and (_argument(args, kwargs, 3, "audience") is not None or claims.get("aud")):
+            checked |= _AUD
+        if options["verify_iss"] and _argument(args, kwargs, 4, "issuer") is not None:
+            checked |= _ISS
+        if "sub" in claims and options.get("verify_sub"):  # since PyJWT 2.10
+            checked |= _SUB
+        if "jti" in claims and options.get("verify_jti"):
+            checked |= _JTI
+        call.checked = checked
+    except Exception as failure:
+        guard.report(failure, "Reading the checks of a decode")
+
+
+def _end_validate_claims(call: None, result: Any, error: BaseException | None) -> None:
+    """What failed is told by the traceback."""
+
+
+# --- Why a decode failed ------------------------------------------------------------------------------------------
+
+_REASONS: Final = {
+    "ExpiredSignatureError": (_EXP, semconv.EXPIRED),
+    "InvalidAudienceError": (_AUD, semconv.INVALID_AUDIENCE),
+    "InvalidIssuerError": (_ISS, semconv.INVALID_ISSUER),
+    "InvalidSubjectError": (_SUB, semconv.INVALID_SUBJECT),
+    "InvalidJTIError": (_JTI, semconv.INVALID_JTI),
+    "InvalidIssuedAtError": (_IAT, semconv.INVALID_CLAIM),
+    "InvalidSignatureError": (_SIGNATURE, semconv.INVALID_SIGNATURE),
+    "InvalidAlgorithmError": (_ALGORITHM, semconv.INVALID_ALGORITHM),
+    "InvalidKeyError": (_ALGORITHM, semconv.INVALID_KEY),
+    "PyJWKError": (_KEY, semconv.INVALID_KEY),
+    "PyJWKSetError": (_KEY, semconv.KEY_UNAVAILABLE),
+    "PyJWKClientError": (_KEY, semconv.KEY_UNAVAILABLE),
+    "PyJWKClientConnectionError": (_KEY, semconv.KEY_UNAVAILABLE),
+}
+# PyJWT's steps by the names of their functions, the same from 2.8 on, innermost first in a traceback.
+_CLAIM_STEPS: Final = {
+    "_validate_iat": _IAT,
+    "_validate_nbf": _NBF,
+    "_validate_exp": _EXP,
+    "_validate_iss": _ISS,
+    "_validate_aud": _AUD,
+    "_validate_sub": _SUB,
+    "_validate_jti": _JTI,
+}
+_STRUCTURE_STEPS: Final = frozenset(
+    {"_load", "_decode_base64url_segment", "_validate_headers", "_validate_kid", "_validate_crit", "_decode_payload"}
+)
+
+
+def _diagnose(error: Exception, call: _Call) -> tuple[int, str]:
+    """The check that failed, and the reason, from the exception and the step it was raised in."""
+    step = _step(error.__traceback__)
+    kind = type(error)
+    if not kind.__module__.startswith("jwt."):
+        if step in _STRUCTURE_STEPS:  # a surrogate in the token, a payload nested too deep
+            return _STRUCTURE, semconv.MALFORMED
+        if step in _CLAIM_STEPS:  # exp that is null or infinite
+            return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
+        if _is_pyjwt_error(kind):
+            return _CLAIM, semconv.REFUSED  # the application's own exception, from its own subclass
+        return _CALL, semconv.APPLICATION_ERROR
+    known = _REASONS.get(kind.__name__)
+    if known is not None:
+        return known
+    if kind.__name__ == "ImmatureSignatureError":
+        return _CLAIM_STEPS.get(step, _NBF), semconv.NOT_YET_VALID
+    if kind.__name__ == "MissingRequiredClaimError":
+        return _CLAIM_STEPS.get(step, _CLAIM), semconv.MISSING_CLAIM
+    if step in _CLAIM_STEPS:
+        return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
+    if step in _STRUCTURE_STEPS or call.header is not None:
+        return _STRUCTURE, semconv.MALFORMED
+    if step == "decode_complete" and call.wanted and not call.named:
+        return _CALL, semconv.APPLICATION_ERROR  # no algorithms, which PyJWT asks for before it looks at the token
+    return _STRUCTURE, semconv.MALFORMED
+
+
+def _step(traceback: TracebackType | None) -> str:
+    """The innermost step of PyJWT's that the exception came through."""
+    step = ""
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        name = code.co_name
+        if name in _CLAIM_STEPS or name in _STRUCTURE_STEPS or name in _OTHER_STEPS:
+            step = name
+        traceback = traceback.tb_next
+    return step
+
+
+_OTHER_STEPS: Final = frozenset({"decode_complete", "_verify_signature", "_validate_claims", "_validate_required_claims"})
+
+
+def _is_pyjwt_error(kind: type[BaseException]) -> bool:
+    return any(base.__module__ == "jwt.exceptions" and base.__name__ == "PyJWTError" for base in kind.__mro__)
+
+
+# --- PyJWT.encode -------------------------------------------------------------------------------------------------
+
+
+def _begin_encode(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _argument(args, kwargs, 1, "payload")
+
+
+def _end_encode(payload: Any, token: Any, error: BaseException | None) -> None:
+    if error is not None:
+        return
+    try:
+        active = audit.running()
+        if active is None or (where := active.here()) is None:
+            return
+        ledger, origin = where
+        if ledger is not None:
+            active.minted(ledger, origin, identity(token), active.reader.read_minted(token, payload))
+    except Exception as failure:
+        guard.report(failure, "Recording an encode")
+
+
+# --- PyJWS.get_unverified_header -------------------------------------------------------------------------------------
+
+
+def _begin_header(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _argument(args, kwargs, 1, "jwt")
+
+
+def _end_header(token: Any, header: Any, error: BaseException | None) -> None:
+    """A header that was read is no use of a token, but its key may turn out not to be had; and a token that
+    fails here gets no further."""
+    try:
+        active = audit.running()
+        if active is None or not (error is None or isinstance(error, Exception)):
+            return
+        if error is None and current_ledger() is None:
+            return
+        if (where := active.here()) is None:
+            return
+        ledger, origin = where
+        if ledger is None:
+            return
+        if error is None:
+            facts = active.reader.read(token, header, {}, False)
+            look = Look(identity(token), facts, 0, claims_read=False)
+        else:
+            look = Look(identity(token), active.reader.read_raw(token), 0, _STRUCTURE, semconv.MALFORMED)
+        active.presented(ledger, origin, look)
+    except Exception as failure:
+        guard.report(failure, "Recording a header")
+
+
+# --- PyJWKClient ----------------------------------------------------------------------------------------------------
+
+
+def _begin_key_lookup(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
+    return _Call(_argument(args, kwargs, 1, "token"), is_key_lookup=True)
+
+
+def _end_key_lookup(call: _Call, result: Any, error: BaseException | None) -> None:
+    _call.reset(call.reset)
+    if error is None or not isinstance(error, Exception):
+        return
+    try:
+        active = audit.running()
+        if active is None or (where := active.here()) is None:
+            return
+        ledger, origin = where
+        if ledger is None:
+            return
+        failed, reason = _KEY, semconv.KEY_UNAVAILABLE
+        if call.error is error:  # not the key: the token could not be read
+            failed, reason = _diagnose(error, call)
+        look = Look(identity(call.token), active.reader.read_raw(call.token), 0, failed, reason)
+        active.presented(ledger, origin, look)
+    except Exception as failure:
+        guard.report(failure, "Recording a key look-up")
+
+
+def _begin_signing_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _argument(args, kwargs, 1, "kid")
+
+
+def _end_signing_key(kid: Any, result: Any, error: BaseException | None) -> None:
+    """The key of a token whose header or claims were read in this request could not be had."""
+    if error is None or not isinstance(error, Exception):
+        return
+    try:
+        active, ledger, lookup = audit.running(), current_ledger(), _call.get()
+        if active is not None and ledger is not None and not ledger.muted and not (lookup and lookup.is_key_lookup):
+            active.emit(ledger, ledger.key_unavailable(as_text(kid)))
+    except Exception as failure:
+        guard.report(failure, "Recording a missing key")
+
+
+PATCHES: Final = (
+    CodePatch("jwt.api_jwt", "PyJWT.encode", _begin_encode, _end_encode),
+    CodePatch("jwt.api_jwt", "PyJWT.decode_complete", _begin_decode, _end_decode),
+    CodePatch("jwt.api_jwt", "PyJWT._validate_claims", _begin_validate_claims, _end_validate_claims),
+    CodePatch("jwt.api_jws", "PyJWS._verify_signature", _begin_verify_signature, _end_verify_signature),
+    CodePatch("jwt.api_jws", "PyJWS.get_unverified_header", _begin_header, _end_header),
+    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key_from_jwt", _begin_key_lookup, _end_key_lookup),
+    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key", _begin_signing_key, _end_signing_key),
+)

@@ -1,0 +1,158 @@
+"""Settings: one frozen value, every field beside its environment variable and its default.
+
+A field is set, in order of precedence, by a keyword of ``PyJWTInstrumentor().instrument()``, by its
+environment variable, or by the declarative configuration file (``OTEL_CONFIG_FILE``, section
+``instrumentation/development: python: pyjwt:``). A bad value costs one warning that names where it came
+from; the default is used and the application starts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from opentelemetry.instrumentation.pyjwt.bounds import STRING_LIMIT
+
+_logger = logging.getLogger(__name__)
+
+PREFIX: Final = "OTEL_PYTHON_PYJWT_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+# --- From what an operator writes to a value: each raises ValueError with what is wrong ------------------
+
+
+def _choice(*allowed: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        chosen = str(value).strip().lower()
+        if chosen not in allowed:
+            raise ValueError(f"expected one of {', '.join(allowed)}")
+        return chosen
+
+    return parse
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise ValueError("expected true or false") from None
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Iterable):
+        raise ValueError("expected names separated by commas")
+    return tuple(name for item in value if (name := str(item).strip()))
+
+
+def _secret(value: object) -> bytes:
+    if not isinstance(value, (str, bytes)) or not value:
+        raise ValueError("expected a non-empty string")
+    return value.encode() if isinstance(value, str) else value
+
+
+def _patterns(value: object) -> re.Pattern[str] | None:
+    """Regular expressions separated by commas, searched for in the URL, as the other instrumentations do."""
+    try:
+        return re.compile("|".join(names)) if (names := _names(value)) else None
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+
+
+def _networks(value: object) -> tuple[Network, ...]:
+    # A host's address may stand for its network: 10.0.0.7/24 is 10.0.0.0/24.
+    return tuple(ipaddress.ip_network(name, strict=False) for name in _names(value))
+
+
+def _limit(value: object) -> int:
+    limit = int(str(value))
+    if limit < 0:
+        raise ValueError("expected a whole number of characters, not below 0")
+    return limit
+
+
+# --- The settings -----------------------------------------------------------------------------------------
+
+
+def _setting(default: Any, parse: Callable[[object], Any], *variables: str, secret: bool = False) -> Any:
+    return field(
+        default=default, metadata={"variables": variables, "parse": parse, "secret": secret}, repr=not secret
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator decided. Built by :meth:`load`; a bare ``Settings()`` is all defaults."""
+
+    #: How subjects are recorded: ``plain``, ``hmac`` (a keyed pseudonym) or ``omit``.
+    subject: str = _setting("plain", _choice("plain", "hmac", "omit"), PREFIX + "SUBJECT")
+    #: Key of the pseudonyms, and of fingerprints when subjects are not plain. Unset: random, for this process.
+    pseudonym_key: bytes | None = _setting(None, _secret, PREFIX + "PSEUDONYM_KEY", secret=True)
+    #: Names of further claims to record as ``jwt.claims.<name>``.
+    capture_claims: tuple[str, ...] = _setting((), _names, PREFIX + "CAPTURE_CLAIMS")
+    #: ``False``: no ``jwt.validated`` events; spans, metrics and every other event stay.
+    capture_validated: bool = _setting(True, _boolean, PREFIX + "CAPTURE_VALIDATED")
+    #: Requests whose URL this matches leave no trace at all.
+    excluded_urls: re.Pattern[str] | None = _setting(
+        None, _patterns, PREFIX + "EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS"
+    )
+    #: Peers whose ``Forwarded`` or ``X-Forwarded-For`` is believed.
+    trusted_proxies: tuple[Network, ...] = _setting((), _networks, PREFIX + "TRUSTED_PROXIES")
+    #: Longest attribute value, in characters. OpenTelemetry's own limit wins if it is smaller.
+    string_limit: int = _setting(
+        STRING_LIMIT,
+        _limit,
+        "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    )
+
+    @classmethod
+    def load(
+        cls,
+        options: Mapping[str, object] | None = None,
+        environ: Mapping[str, str] = os.environ,
+        declared: Mapping[str, object] | None = None,
+    ) -> Settings:
+        """Settings from keywords, environment and declarative configuration; never raises.
+
+        Args:
+            options: keywords of ``instrument()``; an unknown one is named in a warning.
+            environ: environment variables.
+            declared: the plugin's mapping in the declarative configuration, names as the keywords.
+        """
+        options, declared = dict(options or {}), dict(declared or {})
+        known = {setting.name for setting in fields(cls)}
+        for origin, given in (("option", options), ("declared option", declared)):
+            for name in given.keys() - known:
+                _logger.warning("Unknown %s %r of the PyJWT instrumentation is ignored.", origin, name)
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            name, metadata = setting.name, setting.metadata
+            if options.get(name) is not None:
+                origin, raw = f"Option {name!r}", options[name]
+            else:
+                variable = next((one for one in metadata["variables"] if environ.get(one, "").strip()), None)
+                if variable is not None:
+                    origin, raw = variable, environ[variable]
+                elif declared.get(name) is not None:
+                    origin, raw = f"Declared option {name!r}", declared[name]
+                else:
+                    continue
+            try:
+                values[name] = metadata["parse"](raw)
+            except (ValueError, TypeError) as error:
+                shown = "" if metadata["secret"] else f" {raw!r}"
+                _logger.warning("%s: bad value%s (%s); using the default.", origin, shown, error)
+        values["string_limit"] = min(values.get("string_limit", STRING_LIMIT), STRING_LIMIT)
+        return cls(**values)
