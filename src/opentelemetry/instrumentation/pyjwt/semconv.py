@@ -65,12 +65,6 @@ HTTP_METHOD: Final = "http.request.method"  # string
 HTTP_ROUTE: Final = "http.route"  # string
 HTTP_STATUS: Final = "http.response.status_code"  # int
 
-# What belongs to the record or the request and not to the token: on events only. The SERVER span has its
-# own values of these, written by the instrumentation of the framework.
-EVENT_ONLY: Final = frozenset(
-    {RECORD_ID, ACTION, CLIENT_ADDRESS, USER_AGENT, HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS},
-)
-
 # --- Reasons (jwt.validation.reason) ----------------------------------------------------------------------
 
 EXPIRED: Final = "expired"

@@ -27,6 +27,9 @@ _logger = logging.getLogger(__name__)
 # the attacker's to command. Its fingerprint and its verdict are recorded all the same.
 PARSE_LIMIT: Final = 64 * 1024
 
+# Tokens whose facts are kept, a few kilobytes each.
+MEMO_LIMIT: Final = 1024
+
 # RFC 9068 says at+jwt in the header; libraries say it in a claim, in these words.
 _TOKEN_USES: Final = {
     "access": "access",
@@ -146,7 +149,26 @@ class TokenReader:
             self._plain_subject if self._plain else _omitted if self._omit else functools.lru_cache(1024)(self._keyed)
         )
 
+        self._memo: dict[int, tuple[Mapping[str, Any], Mapping[str, Any], TokenFacts]] = {}
+
     # --- ways in ------------------------------------------------------------------------------------------
+
+    def read_verified(self, token: object, header: dict[str, Any], claims: dict[str, Any]) -> TokenFacts:
+        """Facts of a token whose signature was checked.
+
+        A token is presented again and again while it lives, so its facts are kept. They are found by a keyed
+        hash of the token and used only if header and claims are equal too, so never for another token.
+        """
+        key = hash(token)
+        known = self._memo.get(key)
+        if known is not None and known[1] == claims and known[0] == header:
+            return known[2]
+        facts = self.read(token, header, claims, True)
+        if len(self._memo) >= MEMO_LIMIT:
+            self._memo.clear()
+        # Copies: the application may do with its claims what it likes.
+        self._memo[key] = (dict(header), dict(claims), facts)
+        return facts
 
     def read(self, token: object, header: Mapping[str, Any], claims: Mapping[str, Any], verified: bool) -> TokenFacts:
         """Facts of a token whose header and claims PyJWT has parsed."""
@@ -196,10 +218,10 @@ class TokenReader:
         attributes[semconv.VERIFIED] = verified
         return TokenFacts(attributes, sub or None, scopes, token_use, verified)
 
-    def read_raw(self, token: object) -> TokenFacts:
-        """Facts of a token that failed before anyone parsed it: whatever can be read, all of it unverified."""
+    def read_raw(self, token: object, verified: bool = False) -> TokenFacts:
+        """Facts of a token that failed before anyone parsed it: whatever can be read, unverified as a rule."""
         header, claims = _parse(token)
-        return self.read(token, header, claims, False)
+        return self.read(token, header, claims, verified)
 
     def read_minted(self, token: object, given: Mapping[str, Any]) -> TokenFacts:
         """Facts of a token the service has just minted, from the token, or else from the claims ``given``.
@@ -281,7 +303,7 @@ def identity(token: object) -> int:
     """A number that stands for this very token within this process: keyed, and no way back (PEP 456)."""
     try:
         return hash(token)
-    except TypeError:  # unhashable, so no token to PyJWT either: all of a kind are one
+    except Exception:  # unhashable, so no token to PyJWT either: all of a kind are one
         return hash(type(token))
 
 

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import audit, guard, semconv
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
-from opentelemetry.instrumentation.pyjwt.ledger import Check, Look, current_ledger
+from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.patching import CodePatch
 from opentelemetry.instrumentation.pyjwt.token import identity
+from opentelemetry.instrumentation.pyjwt.verdict import Check, Look
 
 # IntFlag arithmetic costs a microsecond an operation; these are plain ints.
 _SIGNATURE: Final = int(Check.SIGNATURE)
@@ -34,22 +35,34 @@ _CLAIM_CHECKS: Final = (_IAT, _NBF, _EXP, _ISS, _AUD, _SUB, _JTI)
 class _Call:
     """One call under way. Calls nest: a key look-up decodes, a payload may hold a token."""
 
-    __slots__ = (
-        "checked", "claims", "error", "header", "is_key_lookup", "named", "parent", "reset", "started", "token", "wanted"
-    )  # fmt: skip
+    is_key_lookup = False
+    checked = 0  # Check flags: checks made so far, those of claims as a plan until they have passed
+    header: dict[str, Any] | None = None
+    claims: dict[str, Any] | None = None
+    error: BaseException | None = None  # of a decode inside a key look-up
 
-    def __init__(self, token: object, *, wanted: bool = False, named: bool = True, is_key_lookup: bool = False) -> None:
-        self.token = token
-        self.wanted = wanted  # whether the caller wants it verified
-        self.named = named  # whether the caller named algorithms
-        self.is_key_lookup = is_key_lookup
-        self.checked = 0  # checks made so far, those of claims as a plan until they have passed
-        self.header: Mapping[str, Any] | None = None
-        self.claims: Mapping[str, Any] | None = None
-        self.error: BaseException | None = None  # of a decode inside a key look-up
-        self.parent = _call.get()
+    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self.args = args
+        self.kwargs = kwargs
         self.reset: Token[_Call | None] = _call.set(self)
         self.started = time.perf_counter()
+
+    @property
+    def token(self) -> Any:
+        return _argument(self.args, self.kwargs, 1, "jwt")
+
+    @property
+    def wants_verification(self) -> bool:
+        """PyJWT heeds this option of the call alone, never the instance's."""
+        options = _argument(self.args, self.kwargs, 4, "options")
+        try:
+            return not options or bool(options.get("verify_signature", True))
+        except Exception:  # options that are none: PyJWT has said so
+            return True
+
+    @property
+    def names_algorithms(self) -> bool:
+        return bool(_argument(self.args, self.kwargs, 3, "algorithms"))
 
 
 _call: ContextVar[_Call | None] = ContextVar("opentelemetry_pyjwt_call", default=None)
@@ -61,61 +74,61 @@ def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, n
 
 # --- PyJWT.decode_complete -----------------------------------------------------------------------------------
 
-
-def _begin_decode(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call | None:
-    try:
-        options = _argument(args, kwargs, 4, "options")
-        # PyJWT heeds this option of the call alone, never the instance's.
-        wanted = not options or bool(options.get("verify_signature", True))
-    except Exception:  # options that are none: PyJWT will say so
-        wanted = True
-    return _Call(_argument(args, kwargs, 1, "jwt"), wanted=wanted, named=bool(_argument(args, kwargs, 3, "algorithms")))
+_begin_decode = _Call
 
 
 def _end_decode(call: _Call, result: Any, error: BaseException | None) -> None:
     _call.reset(call.reset)
     try:
-        parent = call.parent
+        parent = _call.get()
         if parent is not None and parent.is_key_lookup:
             parent.error = error  # part of the look-up: the caller reads no claims
-        elif error is None or isinstance(error, Exception):
-            _decoded(call, result, error)
+        elif error is None:
+            _accepted(call, result)
+        elif isinstance(error, Exception):
+            _failed(call, error)
     except Exception as failure:
         guard.report(failure, "Recording a decode")
 
 
-def _decoded(call: _Call, result: Any, error: Exception | None) -> None:
-    active = audit.running()
-    if active is None:
-        return
+def _accepted(call: _Call, result: dict[str, Any]) -> None:
     seconds = time.perf_counter() - call.started
-    where = active.here()
-    if where is None:
+    active = audit.running()
+    if active is None or (scene := active.scene()) is None:
         return
-    failed, reason = (0, None) if error is None else _diagnose(error, call)
-    header = call.header
-    verified = header is not None and bool(call.checked & _SIGNATURE)
-    ledger, origin = where
-    if ledger is not None:
-        if error is None:
-            facts = active.reader.read(call.token, result["header"], result["payload"], verified)
-            passed = call.checked
-        elif header is not None and call.claims is not None:
-            facts = active.reader.read(call.token, header, call.claims, verified)
-            passed = _passed_before(call.checked, failed)
-        else:
-            facts = active.reader.read_raw(call.token)
-            passed = 0
-        active.presented(ledger, origin, Look(identity(call.token), facts, passed, failed, reason))
-    if call.wanted:
+    token, header, verified = call.token, result["header"], call.checked & _SIGNATURE
+    if scene.heard:
+        claims = result["payload"]
+        reader = active.reader
+        facts = reader.read_verified(token, header, claims) if verified else reader.read(token, header, claims, False)
+        active.presented(scene, Look(identity(token), facts, call.checked))
+    if verified:
+        active.verification(seconds, None, as_text(header.get("alg")))
+
+
+def _failed(call: _Call, error: Exception) -> None:
+    seconds = time.perf_counter() - call.started
+    active = audit.running()
+    if active is None or (scene := active.scene()) is None:
+        return
+    failed, reason = _diagnose(error, call)
+    token, header, claims = call.token, call.header, call.claims
+    if scene.heard:
+        if header is not None and claims is not None:  # the signature was good, so the claims are to be believed
+            facts, passed = active.reader.read(token, header, claims, True), _passed_before(call.checked, failed, error)
+        else:  # or PyJWT never came to look at the claims
+            facts, passed = active.reader.read_raw(token, header is not None), call.checked & _SIGNATURE
+        active.presented(scene, Look(identity(token), facts, passed, failed, reason))
+    if call.wants_verification:
         # The algorithm is the token's word until the signature is good.
-        alg = as_text(header.get("alg")) if verified and header is not None else None
-        active.verification(seconds, reason, alg)
+        active.verification(seconds, reason, None if header is None else as_text(header.get("alg")))
 
 
-def _passed_before(checked: int, failed: int) -> int:
+def _passed_before(checked: int, failed: int, error: Exception) -> int:
     """The checks that passed before the one that failed: the signature, then claims in PyJWT's order."""
     passed = checked & _SIGNATURE
+    if failed == _CLAIM and not _validating(error.__traceback__):
+        return checked  # a subclass's own rule failed, after PyJWT's checks
     if failed in _CLAIM_CHECKS:
         for check in _CLAIM_CHECKS:
             if check == failed:
@@ -127,35 +140,28 @@ def _passed_before(checked: int, failed: int) -> int:
 # --- Its steps: PyJWS._verify_signature, PyJWT._validate_claims ------------------------------------------------
 
 
-def _begin_verify_signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call | None:
+def _signature_verified(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     call = _call.get()
-    if call is None or call.header is not None:  # no JWT, or a JWS within one
-        return None
-    call.header = _argument(args, kwargs, 2, "header")
-    return call
-
-
-def _end_verify_signature(call: _Call | None, result: Any, error: BaseException | None) -> None:
-    if call is not None and error is None:
+    if call is not None and call.header is None and call.wants_verification:  # else no JWT, or a JWS within one
+        call.header = _argument(args, kwargs, 2, "header")
         call.checked |= _SIGNATURE
 
 
-def _begin_validate_claims(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _claims_to_validate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     call = _call.get()
     if call is None:
         return
     try:
-        claims = _argument(args, kwargs, 1, "payload")
+        claims = call.claims = _argument(args, kwargs, 1, "payload")
         options = _argument(args, kwargs, 2, "options")
-        call.claims = claims
-        checked = call.checked
+        checked = 0
         if "exp" in claims and options["verify_exp"]:
-            checked |= _EXP
+            checked = _EXP
         if "iat" in claims and options["verify_iat"]:
             checked |= _IAT
         if "nbf" in claims and options["verify_nbf"]:
             checked |= _NBF
-        if options["verify_aud"] and (_argument(args, kwargs, 3, "audience") is not None or claims.get("aud")):
+        if options["verify_aud"] and (claims.get("aud") or _argument(args, kwargs, 3, "audience") is not None):
             checked |= _AUD
         if options["verify_iss"] and _argument(args, kwargs, 4, "issuer") is not None:
             checked |= _ISS
@@ -163,13 +169,9 @@ def _begin_validate_claims(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Non
             checked |= _SUB
         if "jti" in claims and options.get("verify_jti"):
             checked |= _JTI
-        call.checked = checked
+        call.checked |= checked
     except Exception as failure:
         guard.report(failure, "Reading the checks of a decode")
-
-
-def _end_validate_claims(call: None, result: Any, error: BaseException | None) -> None:
-    """What failed is told by the traceback."""
 
 
 # --- Why a decode failed ------------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ def _diagnose(error: Exception, call: _Call) -> tuple[int, str]:
         return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
     if step in _STRUCTURE_STEPS or call.header is not None:
         return _STRUCTURE, semconv.MALFORMED
-    if step == "decode_complete" and call.wanted and not call.named:
+    if step == "decode_complete" and call.wants_verification and not call.names_algorithms:
         return _CALL, semconv.APPLICATION_ERROR  # no algorithms, which PyJWT asks for before it looks at the token
     return _STRUCTURE, semconv.MALFORMED
 
@@ -242,6 +244,16 @@ def _step(traceback: TracebackType | None) -> str:
             step = name
         traceback = traceback.tb_next
     return step
+
+
+def _validating(traceback: TracebackType | None) -> bool:
+    """Whether the exception came out of PyJWT's own validation of claims."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name == "_validate_claims" and frame.f_globals.get("__name__") == "jwt.api_jwt":
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 _OTHER_STEPS: Final = frozenset({"decode_complete", "_verify_signature", "_validate_claims", "_validate_required_claims"})
@@ -263,11 +275,8 @@ def _end_encode(payload: Any, token: Any, error: BaseException | None) -> None:
         return
     try:
         active = audit.running()
-        if active is None or (where := active.here()) is None:
-            return
-        ledger, origin = where
-        if ledger is not None:
-            active.minted(ledger, origin, identity(token), active.reader.read_minted(token, payload))
+        if active is not None and (scene := active.scene()) is not None and scene.heard:
+            active.minted(scene, identity(token), active.reader.read_minted(token, payload))
     except Exception as failure:
         guard.report(failure, "Recording an encode")
 
@@ -288,17 +297,14 @@ def _end_header(token: Any, header: Any, error: BaseException | None) -> None:
             return
         if error is None and current_ledger() is None:
             return
-        if (where := active.here()) is None:
-            return
-        ledger, origin = where
-        if ledger is None:
+        if (scene := active.scene()) is None or not scene.heard:
             return
         if error is None:
             facts = active.reader.read(token, header, {}, False)
             look = Look(identity(token), facts, 0, claims_read=False)
         else:
             look = Look(identity(token), active.reader.read_raw(token), 0, _STRUCTURE, semconv.MALFORMED)
-        active.presented(ledger, origin, look)
+        active.presented(scene, look)
     except Exception as failure:
         guard.report(failure, "Recording a header")
 
@@ -306,26 +312,27 @@ def _end_header(token: Any, header: Any, error: BaseException | None) -> None:
 # --- PyJWKClient ----------------------------------------------------------------------------------------------------
 
 
-def _begin_key_lookup(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
-    return _Call(_argument(args, kwargs, 1, "token"), is_key_lookup=True)
+class _KeyLookup(_Call):
+    is_key_lookup = True
+
+    @property
+    def token(self) -> Any:
+        return _argument(self.args, self.kwargs, 1, "token")
 
 
-def _end_key_lookup(call: _Call, result: Any, error: BaseException | None) -> None:
+def _end_key_lookup(call: _KeyLookup, result: Any, error: BaseException | None) -> None:
     _call.reset(call.reset)
     if error is None or not isinstance(error, Exception):
         return
     try:
         active = audit.running()
-        if active is None or (where := active.here()) is None:
-            return
-        ledger, origin = where
-        if ledger is None:
+        if active is None or (scene := active.scene()) is None or not scene.heard:
             return
         failed, reason = _KEY, semconv.KEY_UNAVAILABLE
         if call.error is error:  # not the key: the token could not be read
             failed, reason = _diagnose(error, call)
         look = Look(identity(call.token), active.reader.read_raw(call.token), 0, failed, reason)
-        active.presented(ledger, origin, look)
+        active.presented(scene, look)
     except Exception as failure:
         guard.report(failure, "Recording a key look-up")
 
@@ -349,9 +356,9 @@ def _end_signing_key(kid: Any, result: Any, error: BaseException | None) -> None
 PATCHES: Final = (
     CodePatch("jwt.api_jwt", "PyJWT.encode", _begin_encode, _end_encode),
     CodePatch("jwt.api_jwt", "PyJWT.decode_complete", _begin_decode, _end_decode),
-    CodePatch("jwt.api_jwt", "PyJWT._validate_claims", _begin_validate_claims, _end_validate_claims),
-    CodePatch("jwt.api_jws", "PyJWS._verify_signature", _begin_verify_signature, _end_verify_signature),
+    CodePatch("jwt.api_jwt", "PyJWT._validate_claims", _claims_to_validate, when="before"),
+    CodePatch("jwt.api_jws", "PyJWS._verify_signature", _signature_verified, when="after"),
     CodePatch("jwt.api_jws", "PyJWS.get_unverified_header", _begin_header, _end_header),
-    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key_from_jwt", _begin_key_lookup, _end_key_lookup),
+    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key_from_jwt", _KeyLookup, _end_key_lookup),
     CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key", _begin_signing_key, _end_signing_key),
 )

@@ -1,20 +1,16 @@
-"""Sinks: where events go. Each is called with an event and the place it happened at, and knows nothing else."""
+"""Sinks: where events go. Each is called with an event and its context, and knows nothing else.
+
+The span is no sink of events: it shows the token as such, without what it knows of its request already.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
-from opentelemetry.trace import Span
-
-
-class Place(NamedTuple):
-    """Where an event belongs."""
-
-    context: Context | None  #: for correlation with the trace
-    span: Span | None  #: the recording span that shows this event, if one does
 
 
 class Sink(Protocol):
-    def __call__(self, event: AuditEvent, place: Place, /) -> None: ...
+    def __call__(self, event: AuditEvent, context: Context | None, /) -> None:
+        """Take ``event``, which happened in ``context``. What is raised is reported, and no more."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from opentelemetry._logs import Logger, LoggerProvider, SeverityNumber, get_logger
+from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.events import ERROR, INFO, WARN, AuditEvent
-from opentelemetry.instrumentation.pyjwt.sinks import Place
 from opentelemetry.instrumentation.pyjwt.version import __version__
 
 _SEVERITY_NUMBERS: Final = {INFO: SeverityNumber.INFO, WARN: SeverityNumber.WARN, ERROR: SeverityNumber.ERROR}
@@ -25,15 +25,18 @@ class LogSink:
         self._capture_validated = capture_validated
         self.enabled = self._logger.enabled
 
-    def __call__(self, event: AuditEvent, place: Place) -> None:
-        if event.name == semconv.VALIDATED and not self._capture_validated:
+    def __call__(self, event: AuditEvent, context: Context | None) -> None:
+        name, time_unix_nano, severity, body, attributes = event
+        if name == semconv.VALIDATED and not self._capture_validated:
             return
         self._logger.emit(
-            timestamp=event.time_unix_nano,
-            context=place.context,
-            severity_number=_SEVERITY_NUMBERS[event.severity],
-            severity_text=event.severity,
-            body=event.body,
-            attributes=event.attributes,
-            event_name=event.name,
+            LogRecord(
+                timestamp=time_unix_nano,
+                context=context,
+                severity_number=_SEVERITY_NUMBERS[severity],
+                severity_text=severity,
+                body=body,
+                attributes=attributes,
+                event_name=name,
+            )
         )

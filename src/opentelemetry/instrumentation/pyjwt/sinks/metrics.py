@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
-from opentelemetry.instrumentation.pyjwt.sinks import Place
 from opentelemetry.instrumentation.pyjwt.version import __version__
 from opentelemetry.metrics import MeterProvider, get_meter
 
@@ -37,10 +37,10 @@ class MetricsSink:
             semconv.DENIED: denials,
         }
 
-    def __call__(self, event: AuditEvent, place: Place) -> None:
+    def __call__(self, event: AuditEvent, context: Context | None) -> None:
         counter = self._counters.get(event.name)
         if counter is not None:
-            counter.add(1, context=place.context)
+            counter.add(1, context=context)
 
     def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
         """One verification took ``seconds``; ``alg`` only if the signature was good, for it is the token's word."""

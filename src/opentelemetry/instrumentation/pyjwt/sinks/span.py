@@ -1,23 +1,25 @@
-"""Events as attributes of the request's span, and how that span is found."""
+"""The token as attributes of the request's span, and how that span is found."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.pyjwt.events import AuditEvent
+from opentelemetry.instrumentation.pyjwt import guard
+from opentelemetry.instrumentation.pyjwt.bounds import Value
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
-from opentelemetry.instrumentation.pyjwt.semconv import EVENT_ONLY
-from opentelemetry.instrumentation.pyjwt.sinks import Place
 from opentelemetry.trace import Span, SpanKind, TracerProvider
 
 
-def span_sink(event: AuditEvent, place: Place) -> None:
-    """Writes the token's attributes to the span of the place, unless it has ended."""
-    span = place.span
-    if span is not None and span.is_recording():
-        span.set_attributes({name: value for name, value in event.attributes.items() if name not in EVENT_ONLY})
+def show(span: Span, attributes: Mapping[str, Value]) -> None:
+    """Write a token's attributes to ``span``, unless it has ended."""
+    try:
+        if span.is_recording():
+            span.set_attributes(attributes)
+    except Exception as error:
+        guard.report(error, "Writing to a span")
 
 
 class ServerSpanNoter:

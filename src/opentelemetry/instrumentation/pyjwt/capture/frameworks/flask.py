@@ -37,6 +37,8 @@ def _route(environ: Environ) -> str | None:
 
 
 PATCHES: Final = (
+    # The attribute may have been put into a middleware, or replaced by an instrumentation, before we came.
+    WrapPatch("flask.app", "Flask.__call__", _wsgi_app),
     WrapPatch("flask.app", "Flask.wsgi_app", _wsgi_app),
     WrapPatch("flask.app", "Flask.handle_exception", _handle_exception),
 )
