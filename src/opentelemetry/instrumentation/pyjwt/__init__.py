@@ -5,7 +5,7 @@ Start the service with ``opentelemetry-instrument``, or call ``PyJWTInstrumentor
 
 from __future__ import annotations
 
-from opentelemetry.instrumentation.pyjwt.api import action, current_token, record_scope_check
+from opentelemetry.instrumentation.pyjwt.api import action, current_token, record_revocation, record_scope_check
 from opentelemetry.instrumentation.pyjwt.capture.asgi import AuditASGIMiddleware
 from opentelemetry.instrumentation.pyjwt.capture.wsgi import AuditWSGIMiddleware
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
@@ -22,5 +22,6 @@ __all__ = [
     "__version__",
     "action",
     "current_token",
+    "record_revocation",
     "record_scope_check",
 ]

@@ -14,6 +14,40 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 
 @guarded(None)
+def record_revocation(
+    jti: str,
+    *,
+    reason: str | None = None,
+    actor: str | None = None,
+    issuer: str | None = None,
+    token_use: str | None = None,
+) -> None:
+    """Tell that a token was put on a revocation list: ``jwt.revoked``.
+
+    Args:
+        jti: the token's id.
+        reason: why, ``jwt.revocation.reason``.
+        actor: who did it; unset, the subject of the request's token, or ``anonymous``.
+        issuer: whose jti it is, ``jwt.iss``.
+        token_use: ``access``, ``refresh`` or ``id``.
+    """
+    active, scene = audit.running(), None
+    if active is None or (scene := active.scene()) is None:
+        return
+    ledger = scene.ledger
+    if actor is None and ledger is not None and (token := ledger.token()) is not None:
+        actor = token.sub
+    told = (
+        (semconv.JTI, jti),
+        (semconv.ISS, issuer),
+        (semconv.TOKEN_USE, token_use),
+        (semconv.REVOCATION_REASON, reason),
+        (semconv.ACTOR_ID, (active.reader.subject(actor) if actor else None) or "anonymous"),
+    )
+    active.revoked(scene, {name: shown for name, value in told if (shown := as_text(value)) is not None})
+
+
+@guarded(None)
 def record_scope_check(
     required: str | Iterable[str], granted: str | Iterable[str] | None = None, *, allowed: bool | None = None
 ) -> None:
@@ -26,7 +60,9 @@ def record_scope_check(
     """
     active, ledger = audit.running(), current_ledger()
     if active is not None and ledger is not None and not ledger.muted:
-        active.emit(ledger, ledger.scope_checked(_scopes(required), None if granted is None else _scopes(granted), allowed))
+        active.emit(
+            ledger, ledger.scope_checked(_scopes(required), None if granted is None else _scopes(granted), allowed)
+        )
 
 
 @contextmanager

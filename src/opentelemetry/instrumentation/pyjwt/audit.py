@@ -24,7 +24,7 @@ from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
 from opentelemetry.instrumentation.pyjwt.sinks.metrics import MetricsSink
 from opentelemetry.instrumentation.pyjwt.sinks.span import server_spans, show
 from opentelemetry.instrumentation.pyjwt.token import TokenFacts, TokenReader
-from opentelemetry.instrumentation.pyjwt.verdict import Look, Verdict, judge_alone, judge_minted_alone
+from opentelemetry.instrumentation.pyjwt.verdict import Look, Verdict, judge_alone, judge_minted_alone, judge_revocation
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, SpanKind, TracerProvider
 
@@ -118,6 +118,13 @@ class Audit:
             self._send(judge_minted_alone(facts), _NO_REQUEST, scene.context, scene.span)
         else:
             self._emit(scene.ledger, scene.ledger.minted(identity, facts, scene))
+
+    def revoked(self, scene: Scene, attributes: dict[str, Value]) -> None:
+        """A token was put on a revocation list."""
+        if scene.ledger is None:
+            self._send(judge_revocation(attributes), _NO_REQUEST, scene.context, None)
+        else:
+            self._emit(scene.ledger, scene.ledger.revoked(attributes))
 
     def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
         """A verification took this long; see :meth:`MetricsSink.verification`."""

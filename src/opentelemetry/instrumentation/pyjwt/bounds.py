@@ -62,9 +62,7 @@ def as_texts(values: object, limit: int = STRING_LIMIT) -> tuple[str, ...]:
     """A string, or an iterable of anything, as at most 64 bounded strings."""
     if not isinstance(values, (list, tuple)):
         values = (values,)
-    return tuple(
-        item for value in itertools.islice(values, LIST_LIMIT) if (item := as_text(value, limit)) is not None
-    )
+    return tuple(item for value in itertools.islice(values, LIST_LIMIT) if (item := as_text(value, limit)) is not None)
 
 
 def as_value(value: object, limit: int = STRING_LIMIT) -> Value | None:
@@ -83,7 +81,9 @@ def as_value(value: object, limit: int = STRING_LIMIT) -> Value | None:
             return None
         items = value[:LIST_LIMIT]
         kind = type(items[0])
-        if kind in (bool, float) and all(type(item) is kind for item in items):
+        if kind is bool and all(type(item) is bool for item in items):
+            return tuple(items)
+        if kind is float and all(type(item) is float and math.isfinite(item) for item in items):
             return tuple(items)
         if kind is int and all(type(item) is int and INT64_MIN <= item <= INT64_MAX for item in items):
             return tuple(items)

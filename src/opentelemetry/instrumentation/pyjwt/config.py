@@ -1,9 +1,9 @@
 """Settings: one frozen value, every field beside its environment variable and its default.
 
-A field is set, in order of precedence, by a keyword of ``PyJWTInstrumentor().instrument()``, by its
-environment variable, or by the declarative configuration file (``OTEL_CONFIG_FILE``, section
-``instrumentation/development: python: pyjwt:``). A bad value costs one warning that names where it came
-from; the default is used and the application starts.
+A field is set by a keyword of ``PyJWTInstrumentor().instrument()`` or else by its environment variable.
+Declarative configuration (``OTEL_CONFIG_FILE``, section ``instrumentation/development: python: pyjwt:``)
+reaches us as keywords: ``opentelemetry-configuration`` passes on what stands there. A bad value costs one
+warning that names where it came from; the default is used and the application starts.
 """
 
 from __future__ import annotations
@@ -74,20 +74,25 @@ def _networks(value: object) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(name, strict=False) for name in _names(value))
 
 
-def _limit(value: object) -> int:
-    limit = int(str(value))
-    if limit < 0:
-        raise ValueError("expected a whole number of characters, not below 0")
-    return limit
+# OpenTelemetry's own limits; values that are none are the SDK's to complain about.
+_LIMITS: Final = (
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+)
+
+
+def _smallest_limit(environ: Mapping[str, str]) -> int:
+    """Ours, or OpenTelemetry's if that is smaller: then we cut, and mark the cut, before the SDK does."""
+    given = [int(value) for name in _LIMITS if (value := environ.get(name, "").strip()).isdecimal()]
+    return min([STRING_LIMIT, *given])
 
 
 # --- The settings -----------------------------------------------------------------------------------------
 
 
 def _setting(default: Any, parse: Callable[[object], Any], *variables: str, secret: bool = False) -> Any:
-    return field(
-        default=default, metadata={"variables": variables, "parse": parse, "secret": secret}, repr=not secret
-    )
+    return field(default=default, metadata={"variables": variables, "parse": parse, "secret": secret}, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -108,51 +113,34 @@ class Settings:
     )
     #: Peers whose ``Forwarded`` or ``X-Forwarded-For`` is believed.
     trusted_proxies: tuple[Network, ...] = _setting((), _networks, PREFIX + "TRUSTED_PROXIES")
-    #: Longest attribute value, in characters. OpenTelemetry's own limit wins if it is smaller.
-    string_limit: int = _setting(
-        STRING_LIMIT,
-        _limit,
-        "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-    )
+    #: Longest attribute value, in characters; no option, but 256 or OpenTelemetry's own limit if that is smaller.
+    string_limit: int = STRING_LIMIT
 
     @classmethod
-    def load(
-        cls,
-        options: Mapping[str, object] | None = None,
-        environ: Mapping[str, str] = os.environ,
-        declared: Mapping[str, object] | None = None,
-    ) -> Settings:
-        """Settings from keywords, environment and declarative configuration; never raises.
+    def load(cls, options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Settings from keywords and environment; never raises.
 
         Args:
             options: keywords of ``instrument()``; an unknown one is named in a warning.
             environ: environment variables.
-            declared: the plugin's mapping in the declarative configuration, names as the keywords.
         """
-        options, declared = dict(options or {}), dict(declared or {})
-        known = {setting.name for setting in fields(cls)}
-        for origin, given in (("option", options), ("declared option", declared)):
-            for name in given.keys() - known:
-                _logger.warning("Unknown %s %r of the PyJWT instrumentation is ignored.", origin, name)
-        values: dict[str, Any] = {}
-        for setting in fields(cls):
+        options = dict(options or {})
+        settings = [setting for setting in fields(cls) if setting.metadata]
+        for name in sorted(options.keys() - {setting.name for setting in settings}):
+            _logger.warning("Unknown option %r of the PyJWT instrumentation is ignored.", name)
+        values: dict[str, Any] = {"string_limit": _smallest_limit(environ)}
+        for setting in settings:
             name, metadata = setting.name, setting.metadata
             if options.get(name) is not None:
                 origin, raw = f"Option {name!r}", options[name]
             else:
                 variable = next((one for one in metadata["variables"] if environ.get(one, "").strip()), None)
-                if variable is not None:
-                    origin, raw = variable, environ[variable]
-                elif declared.get(name) is not None:
-                    origin, raw = f"Declared option {name!r}", declared[name]
-                else:
+                if variable is None:
                     continue
+                origin, raw = variable, environ[variable]
             try:
                 values[name] = metadata["parse"](raw)
             except (ValueError, TypeError) as error:
                 shown = "" if metadata["secret"] else f" {raw!r}"
                 _logger.warning("%s: bad value%s (%s); using the default.", origin, shown, error)
-        values["string_limit"] = min(values.get("string_limit", STRING_LIMIT), STRING_LIMIT)
         return cls(**values)

@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.pyjwt.patching import Patches
 
 _logger = logging.getLogger(__name__)
 
+_PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
 PATCHES: Final = Patches((*pyjwt.PATCHES, *starlette.PATCHES, *flask.PATCHES, *django.PATCHES))
 
 
@@ -31,7 +32,7 @@ class PyJWTInstrumentor(BaseInstrumentor):
 
     def _instrument(self, **kwargs: Any) -> None:
         try:  # an exception would stop the instrumentors after us, and the application with them
-            providers = {name: kwargs.pop(name, None) for name in ("tracer_provider", "meter_provider", "logger_provider")}
+            providers = {name: kwargs.pop(name, None) for name in _PROVIDERS}
             hook = kwargs.pop("event_hook", None)
             if hook is not None and not callable(hook):
                 _logger.warning("event_hook is not callable (%s); it is ignored.", type(hook).__name__)

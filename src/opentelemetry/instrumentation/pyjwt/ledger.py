@@ -22,6 +22,7 @@ from opentelemetry.instrumentation.pyjwt.verdict import (
     Scope,
     Verdict,
     judge,
+    judge_revocation,
     key_of,
     preview,
 )
@@ -137,7 +138,7 @@ class Ledger:
     def revoked(self, attributes: dict[str, Value]) -> list[Verdict]:
         """A token was put on a revocation list."""
         with self._lock:
-            verdict = Verdict(semconv.REVOKED, time.time_ns(), attributes)
+            verdict = judge_revocation(attributes)
             if self.closed:
                 return [verdict]
             self._revocations.append(verdict)

@@ -41,8 +41,9 @@ class Check(IntFlag):
 _SIGNATURE: Final = int(Check.SIGNATURE)
 _SIGNATURE_AND_KEY: Final = int(Check.SIGNATURE | Check.ALGORITHM | Check.KEY)
 _IMPLIED_BY_SIGNATURE: Final = int(Check.CALL | Check.STRUCTURE) | _SIGNATURE_AND_KEY
-_REVOCATION: Final = int(Check.REVOCATION)
-_REPORTED: Final = tuple((int(check), check.name.lower()) for check in Check if check.name and check <= Check.REVOCATION)
+_REPORTED: Final = tuple(
+    (int(check), check.name.lower()) for check in Check if check.name is not None and check <= Check.REVOCATION
+)
 
 
 class Look(NamedTuple):
@@ -203,9 +204,7 @@ def _outcome(entry: Entry) -> tuple[str, str | None]:
     return semconv.VALIDATED, None
 
 
-def _attributes(
-    facts: TokenFacts, checks: int, time_unix_nano: int, name: str, reason: str | None
-) -> dict[str, Value]:
+def _attributes(facts: TokenFacts, checks: int, time_unix_nano: int, name: str, reason: str | None) -> dict[str, Value]:
     attributes = dict(facts.attributes)
     exp = attributes.get(semconv.EXP)
     if exp is not None:
@@ -236,6 +235,11 @@ def _add_scopes(attributes: dict[str, Value], entry: Entry) -> None:
     attributes[semconv.SCOPE_OUTCOME] = "sufficient" if entry.sufficient else "insufficient"
 
 
+def judge_revocation(attributes: dict[str, Value]) -> Verdict:
+    """The verdict on a revocation is that it happened."""
+    return Verdict(semconv.REVOKED, time.time_ns(), attributes, None, None)
+
+
 def key_of(facts: TokenFacts) -> tuple[object, ...] | None:
     """What makes two spellings one token: issuer and jti; and its use, for pairs exist that share a jti."""
     jti = facts.attributes.get(semconv.JTI)
@@ -253,4 +257,3 @@ _ALL_REPORTED: Final = sum(check for check, _ in _REPORTED)
 _CHECKS_OF: Final = tuple(
     tuple(name for check, name in _REPORTED if flags & check) for flags in range(_ALL_REPORTED + 1)
 )
-

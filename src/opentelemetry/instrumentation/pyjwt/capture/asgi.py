@@ -141,7 +141,9 @@ def no_route(scope: Scope) -> str | None:
 
 
 def _url(scope: Scope) -> str:
-    host = next((value.decode("latin-1") for name, value in scope.get("headers") or () if name.lower() == b"host"), None)
+    host = next(
+        (value.decode("latin-1") for name, value in scope.get("headers") or () if name.lower() == b"host"), None
+    )
     if host is None:
         server = scope.get("server") or ("", None)
         host = f"{server[0]}:{server[1]}" if server[1] else str(server[0])

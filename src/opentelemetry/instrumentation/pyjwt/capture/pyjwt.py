@@ -256,7 +256,9 @@ def _validating(traceback: TracebackType | None) -> bool:
     return False
 
 
-_OTHER_STEPS: Final = frozenset({"decode_complete", "_verify_signature", "_validate_claims", "_validate_required_claims"})
+_OTHER_STEPS: Final = frozenset(
+    {"decode_complete", "_verify_signature", "_validate_claims", "_validate_required_claims"}
+)
 
 
 def _is_pyjwt_error(kind: type[BaseException]) -> bool:

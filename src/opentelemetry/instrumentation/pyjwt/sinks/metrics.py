@@ -28,7 +28,7 @@ class MetricsSink:
         issued = meter.create_counter(semconv.TOKENS_ISSUED, unit="{token}", description="JWTs issued or refreshed.")
         revoked = meter.create_counter(semconv.TOKENS_REVOKED, unit="{token}", description="JWTs revoked.")
         denials = meter.create_counter(
-            semconv.SCOPE_DENIALS, unit="{denial}", description="Verified JWTs whose scope or permission was insufficient."
+            semconv.SCOPE_DENIALS, unit="{denial}", description="Verified JWTs of insufficient scope or permission."
         )
         self._counters = {
             semconv.ISSUED: issued,
