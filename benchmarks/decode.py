@@ -179,7 +179,7 @@ def measure(rounds: int) -> dict[str, list[float]]:
             }
             if logs:
                 variants["by hand"] = lambda: cost(hand, given, tracer, nullcontext)  # noqa: B023  # likewise
-                variants["plugin, in a ledger"] = lambda: plugin(lambda: action("request"))  # noqa: B023  # likewise
+                variants["plugin, in a ledger"] = lambda: plugin(lambda: action("request"))  # likewise
             names = list(variants)
             names = names[turn % len(names) :] + names[: turn % len(names)]
             costs = {name: variants[name]() for name in names}
@@ -210,7 +210,9 @@ def main() -> None:
         command = [sys.executable, __file__, "--worker", "--rounds", str(arguments.rounds)]
         for name, values in json.loads(subprocess.run(command, check=True, capture_output=True).stdout).items():
             found.setdefault(name, []).extend(values)
-    print(f"jwt.decode, PyJWT {jwt.__version__}, Python {sys.version.split()[0]}: thread CPU time, median [quartiles]\n")
+    print(
+        f"jwt.decode, PyJWT {jwt.__version__}, Python {sys.version.split()[0]}: thread CPU time, median [quartiles]\n"
+    )
     print(f"{'situation':<20} {'variant':<22} {'µs above bare':<28} of by hand")
     for name, values in found.items():
         situation, variant = name.split("|")

@@ -31,10 +31,10 @@ def record_revocation(
         issuer: whose jti it is, ``jwt.iss``.
         token_use: ``access``, ``refresh`` or ``id``.
     """
-    active, scene = audit.running(), None
+    active = audit.running()
     if active is None or (scene := active.scene()) is None:
         return
-    ledger = scene.ledger
+    _, ledger, _ = scene
     if actor is None and ledger is not None and (token := ledger.token()) is not None:
         actor = token.sub
     told = (

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from opentelemetry import trace
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
-from opentelemetry.instrumentation.pyjwt import guard
+from opentelemetry.instrumentation.pyjwt import guard, semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value, as_value
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent, event_of
@@ -31,13 +31,10 @@ from opentelemetry.trace import Span, SpanKind, TracerProvider
 EventHook = Callable[[AuditEvent], Mapping[str, Value] | None]
 
 
-class Scene(NamedTuple):
-    """Where a token is looked at, and for whom it is recorded."""
-
-    ledger: Ledger | None  # of the request, if there is one
-    context: Context
-    span: Span | None  # the current span, if it records
-    heard: bool  # whether anybody listens for events; metrics are counted all the same
+#: Where a token is looked at: the context, and the current span if it records.
+Spot = tuple[Context, Span | None]
+#: And for whom: whether anybody listens for events (metrics are counted all the same), and the request's ledger.
+Scene = tuple[bool, Ledger | None, Spot]
 
 
 class Audit:
@@ -71,7 +68,8 @@ class Audit:
         self._hook = event_hook
         self._log = LogSink(logger_provider, capture_validated=settings.capture_validated)
         self._metrics = MetricsSink(meter_provider)
-        self._sinks: tuple[Sink, ...] = (self._log, self._metrics)
+        sinks: tuple[Sink, ...] = (self._log, self._metrics)
+        self._sinks = {name: tuple(sink for sink in sinks if name in sink.events) for name in semconv.EVENTS}
         server_spans.attach(tracer_provider)
 
     # --- for capture ----------------------------------------------------------------------------------------
@@ -81,32 +79,32 @@ class Audit:
         context = get_current()
         span: Span | None = None
         if context:
-            if is_suppressed(context):
+            if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"):
                 return None
             span = trace.get_current_span(context)
             if not span.is_recording():
                 span = None
         ledger = current_ledger()
         if ledger is None:
-            return Scene(None, context, span, True) if span is not None or self._log.enabled() else _UNHEARD
+            return (True, None, (context, span)) if span is not None or self._log.enabled() else _UNHEARD
         if ledger.muted:
             return None
         if span is not None and ledger.span is None and getattr(span, "kind", None) is SpanKind.SERVER:
             ledger.span = span
-        return Scene(ledger, context, span, True)
+        return True, ledger, (context, span)
 
     def presented(self, scene: Scene, look: Look) -> None:
         """A token was looked at."""
-        ledger, context, span, _ = scene
+        _, ledger, spot = scene
         if ledger is None:
             verdict = judge_alone(look)
             if verdict is not None:
-                self._send(verdict, _NO_REQUEST, context, span)
+                self._send(verdict, _NO_REQUEST, *spot)
             return
-        verdicts = ledger.presented(look, scene)
+        verdicts = ledger.presented(look, spot)
         if verdicts:
             self._emit(ledger, verdicts)
-        elif ledger.span is None and span is not None:
+        elif ledger.span is None and (span := spot[1]) is not None:
             # No SERVER span to wait for: this span may have ended when the request is decided.
             verdict = ledger.preview(look.identity)
             if verdict is not None:
@@ -114,17 +112,19 @@ class Audit:
 
     def minted(self, scene: Scene, identity: int, facts: TokenFacts) -> None:
         """A token was minted."""
-        if scene.ledger is None:
-            self._send(judge_minted_alone(facts), _NO_REQUEST, scene.context, scene.span)
+        _, ledger, spot = scene
+        if ledger is None:
+            self._send(judge_minted_alone(facts), _NO_REQUEST, *spot)
         else:
-            self._emit(scene.ledger, scene.ledger.minted(identity, facts, scene))
+            self._emit(ledger, ledger.minted(identity, facts, spot))
 
     def revoked(self, scene: Scene, attributes: dict[str, Value]) -> None:
         """A token was put on a revocation list."""
-        if scene.ledger is None:
-            self._send(judge_revocation(attributes), _NO_REQUEST, scene.context, None)
+        _, ledger, (context, _) = scene
+        if ledger is None:
+            self._send(judge_revocation(attributes), _NO_REQUEST, context, None)
         else:
-            self._emit(scene.ledger, scene.ledger.revoked(attributes))
+            self._emit(ledger, ledger.revoked(attributes))
 
     def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
         """A verification took this long; see :meth:`MetricsSink.verification`."""
@@ -165,7 +165,7 @@ class Audit:
         event = event_of(verdict, request)
         if self._hook is not None:
             event = self._extended(event)
-        for sink in self._sinks:
+        for sink in self._sinks[verdict.name]:
             try:
                 sink(event, context)
             except Exception as error:
@@ -204,8 +204,8 @@ def _shown(ledger: Ledger, verdicts: list[Verdict]) -> Verdict | None:
 
 def _place(ledger: Ledger, verdict: Verdict, is_shown: bool) -> tuple[Context, Span | None]:
     """Context of the event and the span that shows it: the request's SERVER span, or else where the look was."""
-    scene = verdict.entry.origin if verdict.entry is not None else None
-    context, own = (scene.context, scene.span) if isinstance(scene, Scene) else (get_current(), None)
+    spot: Spot | None = verdict.entry.origin if verdict.entry is not None else None
+    context, own = spot or (get_current(), None)
     span = ledger.span
     if span is None:
         return context, own
@@ -214,13 +214,8 @@ def _place(ledger: Ledger, verdict: Verdict, is_shown: bool) -> tuple[Context, S
     return context, span if is_shown else None
 
 
-def is_suppressed(context: Context) -> bool:
-    """Whether instrumentation is suppressed in ``context`` (:func:`suppress_instrumentation`, and its old key)."""
-    return bool(context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"))
-
-
 _NO_REQUEST: Final[Mapping[str, Value]] = {}
-_UNHEARD: Final = Scene(None, Context(), None, False)
+_UNHEARD: Final[Scene] = (False, None, (Context(), None))
 _running: Audit | None = None
 
 

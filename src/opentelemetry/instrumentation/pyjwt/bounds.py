@@ -73,7 +73,7 @@ def as_value(value: object, limit: int = STRING_LIMIT) -> Value | None:
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if INT64_MIN <= value <= INT64_MAX else _json(value, limit)
+        return value if INT64_MIN <= value <= INT64_MAX else as_text(value, limit)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, (list, tuple)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import count
 from typing import Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
@@ -40,22 +42,28 @@ def event_of(verdict: Verdict, request: Mapping[str, Value]) -> AuditEvent:
     """The event of ``verdict``, which happened in a request with these attributes; it takes the verdict's own."""
     name, time_unix_nano, attributes, reason, _ = verdict
     attributes.update(request)
-    attributes[semconv.RECORD_ID] = _uuid()
+    attributes[semconv.RECORD_ID] = f"{_prefix}{next(_numbers):012x}"
     if reason is None:
-        return AuditEvent(name, time_unix_nano, _SEVERITIES[name], name, attributes)
+        return _event((name, time_unix_nano, _SEVERITIES[name], name, attributes))
     severity = ERROR if reason == semconv.TOKEN_REVOKED else WARN
-    return AuditEvent(name, time_unix_nano, severity, f"{name}: {reason}", attributes)
+    return _event((name, time_unix_nano, severity, f"{name}: {reason}", attributes))
 
 
-# Not the module's own generator: an application that seeds that one would repeat our ids.
-_random = random.Random()
+# What AuditEvent(...) does, without a Python frame.
+_event: Callable[[tuple[str, int, str, str, Mapping[str, Value]]], AuditEvent] = partial(tuple.__new__, AuditEvent)
+
+# Record ids are UUIDs of our own making (RFC 9562 §5.8): 74 random bits that stand for the process, then the number
+# of the record in it. Several times as fast as random ones, no less unique, and in order.
+_numbers = count(1)
+
+
+def _renew_prefix() -> None:
+    global _prefix  # once a process, and again in each fork
+    bits = secrets.token_bytes(10).hex()
+    _prefix = f"{bits[:8]}-{bits[8:12]}-8{bits[13:16]}-{'89ab'[int(bits[16], 16) & 3]}{bits[17:20]}-"
+
+
+_prefix = ""
+_renew_prefix()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
-_VERSION_4: Final = 0x4000_8000_0000_0000_0000
-_VERSION_BITS: Final = 0xF000_C000_0000_0000_0000
-
-
-def _uuid() -> str:
-    """A random UUID (RFC 9562 §5.4), in a quarter of the time that :func:`uuid.uuid4` and ``str`` take."""
-    bits = f"{_random.getrandbits(128) & ~_VERSION_BITS | _VERSION_4:032x}"
-    return f"{bits[:8]}-{bits[8:12]}-{bits[12:16]}-{bits[16:20]}-{bits[20:]}"
+    os.register_at_fork(after_in_child=_renew_prefix)

@@ -27,6 +27,13 @@ def report(error: Exception, what: str) -> None:
     """
     if reraise:
         raise error
+    try:  # noqa: SIM105  # contextlib.suppress needs frames of its own
+        _log(error, what)
+    except Exception:  # no room left on the stack, or a logging filter of the application's raised
+        pass
+
+
+def _log(error: Exception, what: str) -> None:
     frames = traceback.extract_tb(error.__traceback__)
     origin = (frames[-1].filename, frames[-1].lineno or 0) if frames else ("", 0)
     if origin in _reported:

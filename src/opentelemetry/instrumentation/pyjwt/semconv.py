@@ -18,6 +18,8 @@ DENIED: Final = "jwt.denied"  # WARN: verified, but scope or permission did not 
 REJECTED: Final = "jwt.rejected"  # WARN, ERROR when revoked: presented and not accepted
 UNVERIFIED: Final = "jwt.unverified"  # WARN: claims were read, no signature was ever checked
 
+EVENTS: Final = (ISSUED, REFRESHED, REVOKED, VALIDATED, DENIED, REJECTED, UNVERIFIED)
+
 # --- The token: registered claims (RFC 7519 §4.1, RFC 9068 §2.2) and JOSE header (RFC 7515 §4.1) -----
 
 JTI: Final = "jwt.jti"  # string: the token's id, unique per issuer

@@ -12,10 +12,10 @@ import binascii
 import functools
 import hashlib
 import hmac
-import json
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from json import loads  # bound now: an application may patch json.loads for itself
 from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import bounds, semconv
@@ -110,6 +110,8 @@ _ATTRIBUTES: Final = {
 _STRING_CLAIMS: Final = (("jti", semconv.JTI), ("iss", semconv.ISS), ("sid", semconv.SID))
 _TIME_CLAIMS: Final = (("exp", semconv.EXP), ("iat", semconv.IAT), ("nbf", semconv.NBF))
 _HEADERS: Final = (("alg", semconv.ALG), ("kid", semconv.KID), ("typ", semconv.TYP))
+# What an issuer may set to the subject's own value; further ones are seen to where they are read.
+_REPEATING: Final = (semconv.JTI, semconv.ISS, semconv.SID, semconv.AUD, semconv.KID, semconv.SCOPE_GRANTED)
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
@@ -212,6 +214,8 @@ class TokenReader:
             attributes[semconv.TOKEN_USE] = token_use
         if self._claims:
             self._captured(attributes, claims, sub)
+        if sub and not self._plain:
+            self._conceal(attributes, sub)
         jti = attributes.get(semconv.JTI)
         if (jti is None or jti[-1] == CUT) and (identity := self._fingerprint(token)) is not None:  # type: ignore[index]  # a str
             attributes[semconv.FINGERPRINT] = identity
@@ -261,6 +265,23 @@ class TokenReader:
             and (thumbprint := as_text(bound.get("jkt") or bound.get("x5t#S256"), self._limit)) is not None
         ):
             attributes[semconv.CNF] = thumbprint
+
+    def _conceal(self, attributes: dict[str, Value], sub: str) -> None:
+        """The subject under another name is one all the same: a client's assertion has it as issuer (RFC 7523 §3)."""
+        plain, shown = as_text(sub, self._limit), self.subject(sub)
+        for name in _REPEATING:
+            value = attributes.get(name)
+            if value == plain:
+                replaced: Value | None = shown
+            elif isinstance(value, tuple) and plain in value:
+                items = (shown if item == plain else item for item in value)
+                replaced = tuple(item for item in items if item is not None) or None
+            else:
+                continue
+            if replaced is None:
+                del attributes[name]
+            else:
+                attributes[name] = replaced
 
     def _captured(self, attributes: dict[str, Value], claims: Mapping[str, Any], sub: str | None) -> None:
         for claim, name in self._claims:
@@ -330,7 +351,7 @@ def _parse(token: object, limit: int | None = PARSE_LIMIT) -> tuple[Mapping[str,
 
 def _segment(part: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+        value = loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
     except (ValueError, RecursionError, binascii.Error):
         return _NOTHING
     return value if isinstance(value, dict) else _NOTHING

@@ -9,8 +9,10 @@ What the status says comes last.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from enum import IntFlag
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import INT64_MIN, Value, as_texts
@@ -67,6 +69,11 @@ class Verdict(NamedTuple):
     entry: Entry | None = None  # the token it is about; none for a revocation
 
 
+# What Verdict(...) does, without a Python frame.
+_verdict: Callable[[tuple[str, int, dict[str, Value], str | None, Entry | None]], Verdict]
+_verdict = partial(tuple.__new__, Verdict)
+
+
 class Entry:
     """One token in one request: everything its looks have shown."""
 
@@ -78,7 +85,7 @@ class Entry:
     status: int | None = None  # the response's, if it is about this token
     reported: tuple[str, str | None] | None = None
 
-    def __init__(self, identity: int, facts: TokenFacts, origin: object, *, minted: bool = False) -> None:
+    def __init__(self, identity: int, facts: TokenFacts, origin: Any, *, minted: bool = False) -> None:
         self.identity = identity
         self.facts = facts
         self.origin = origin  # where it was seen last: opaque here, the emitter's business
@@ -166,7 +173,7 @@ def preview(entry: Entry) -> Verdict | None:
     attributes = _attributes(entry.facts, entry.checks, entry.time_unix_nano, name, reason)
     if entry.scopes:
         _add_scopes(attributes, entry)
-    return Verdict(name, entry.time_unix_nano, attributes, reason, entry)
+    return _verdict((name, entry.time_unix_nano, attributes, reason, entry))
 
 
 def judge_alone(look: Look) -> Verdict | None:
@@ -181,7 +188,7 @@ def judge_alone(look: Look) -> Verdict | None:
     else:
         return None
     now = time.time_ns()
-    return Verdict(name, now, _attributes(facts, passed | failed, now, name, reason), reason, None)
+    return _verdict((name, now, _attributes(facts, passed | failed, now, name, reason), reason, None))
 
 
 def judge_minted_alone(facts: TokenFacts) -> Verdict:

@@ -17,8 +17,8 @@ from typing import Any, Final
 from opentelemetry.instrumentation.pyjwt import audit, guard, semconv
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
-from opentelemetry.instrumentation.pyjwt.patching import CodePatch
 from opentelemetry.instrumentation.pyjwt.token import identity
+from opentelemetry.instrumentation.pyjwt.trampoline import CodePatch
 from opentelemetry.instrumentation.pyjwt.verdict import Check, Look
 
 # IntFlag arithmetic costs a microsecond an operation; these are plain ints.
@@ -41,40 +41,23 @@ class _Call:
     claims: dict[str, Any] | None = None
     error: BaseException | None = None  # of a decode inside a key look-up
 
-    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self.args = args
-        self.kwargs = kwargs
+    def __init__(self, token: object, algorithms: object = None, options: object = None) -> None:
+        self.token = token
+        self.algorithms = algorithms
+        self.options = options
         self.reset: Token[_Call | None] = _call.set(self)
         self.started = time.perf_counter()
 
     @property
-    def token(self) -> Any:
-        return _argument(self.args, self.kwargs, 1, "jwt")
-
-    @property
     def wants_verification(self) -> bool:
         """PyJWT heeds this option of the call alone, never the instance's."""
-        options = _argument(self.args, self.kwargs, 4, "options")
-        try:
-            return not options or bool(options.get("verify_signature", True))
-        except Exception:  # options that are none: PyJWT has said so
-            return True
-
-    @property
-    def names_algorithms(self) -> bool:
-        return bool(_argument(self.args, self.kwargs, 3, "algorithms"))
+        return not isinstance(self.options, Mapping) or bool(self.options.get("verify_signature", True))
 
 
 _call: ContextVar[_Call | None] = ContextVar("opentelemetry_pyjwt_call", default=None)
 
 
-def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], position: int, name: str) -> Any:
-    return args[position] if len(args) > position else kwargs.get(name)
-
-
 # --- PyJWT.decode_complete -----------------------------------------------------------------------------------
-
-_begin_decode = _Call
 
 
 def _end_decode(call: _Call, result: Any, error: BaseException | None) -> None:
@@ -97,13 +80,13 @@ def _accepted(call: _Call, result: dict[str, Any]) -> None:
     if active is None or (scene := active.scene()) is None:
         return
     token, header, verified = call.token, result["header"], call.checked & _SIGNATURE
-    if scene.heard:
+    if scene[0]:
         claims = result["payload"]
         reader = active.reader
         facts = reader.read_verified(token, header, claims) if verified else reader.read(token, header, claims, False)
         active.presented(scene, Look(identity(token), facts, call.checked))
     if verified:
-        active.verification(seconds, None, as_text(header.get("alg")))
+        active.verification(seconds, None, header.get("alg"))
 
 
 def _failed(call: _Call, error: Exception) -> None:
@@ -113,7 +96,7 @@ def _failed(call: _Call, error: Exception) -> None:
         return
     failed, reason = _diagnose(error, call)
     token, header, claims = call.token, call.header, call.claims
-    if scene.heard:
+    if scene[0]:
         if header is not None and claims is not None:  # the signature was good, so the claims are to be believed
             facts, passed = active.reader.read(token, header, claims, True), _passed_before(call.checked, failed, error)
         else:  # or PyJWT never came to look at the claims
@@ -121,7 +104,7 @@ def _failed(call: _Call, error: Exception) -> None:
         active.presented(scene, Look(identity(token), facts, passed, failed, reason))
     if call.wants_verification:
         # The algorithm is the token's word until the signature is good.
-        active.verification(seconds, reason, None if header is None else as_text(header.get("alg")))
+        active.verification(seconds, reason, None if header is None else header.get("alg"))
 
 
 def _passed_before(checked: int, failed: int, error: Exception) -> int:
@@ -140,20 +123,20 @@ def _passed_before(checked: int, failed: int, error: Exception) -> int:
 # --- Its steps: PyJWS._verify_signature, PyJWT._validate_claims ------------------------------------------------
 
 
-def _signature_verified(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _signature_verified(header: dict[str, Any]) -> None:
     call = _call.get()
-    if call is not None and call.header is None and call.wants_verification:  # else no JWT, or a JWS within one
-        call.header = _argument(args, kwargs, 2, "header")
+    # Else it is no JWT, or a JWS within one.
+    if call is not None and call.header is None and (call.options is None or call.wants_verification):
+        call.header = header
         call.checked |= _SIGNATURE
 
 
-def _claims_to_validate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _claims_to_validate(claims: dict[str, Any], options: dict[str, Any], audience: object, issuer: object) -> None:
     call = _call.get()
     if call is None:
         return
     try:
-        claims = call.claims = _argument(args, kwargs, 1, "payload")
-        options = _argument(args, kwargs, 2, "options")
+        call.claims = claims
         checked = 0
         if "exp" in claims and options["verify_exp"]:
             checked = _EXP
@@ -161,9 +144,9 @@ def _claims_to_validate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             checked |= _IAT
         if "nbf" in claims and options["verify_nbf"]:
             checked |= _NBF
-        if options["verify_aud"] and (claims.get("aud") or _argument(args, kwargs, 3, "audience") is not None):
+        if options["verify_aud"] and (audience is not None or claims.get("aud")):
             checked |= _AUD
-        if options["verify_iss"] and _argument(args, kwargs, 4, "issuer") is not None:
+        if issuer is not None and options["verify_iss"]:
             checked |= _ISS
         if "sub" in claims and options.get("verify_sub"):  # since PyJWT 2.10
             checked |= _SUB
@@ -229,7 +212,7 @@ def _diagnose(error: Exception, call: _Call) -> tuple[int, str]:
         return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
     if step in _STRUCTURE_STEPS or call.header is not None:
         return _STRUCTURE, semconv.MALFORMED
-    if step == "decode_complete" and call.wants_verification and not call.names_algorithms:
+    if step == "decode_complete" and call.wants_verification and not call.algorithms:
         return _CALL, semconv.APPLICATION_ERROR  # no algorithms, which PyJWT asks for before it looks at the token
     return _STRUCTURE, semconv.MALFORMED
 
@@ -268,8 +251,8 @@ def _is_pyjwt_error(kind: type[BaseException]) -> bool:
 # --- PyJWT.encode -------------------------------------------------------------------------------------------------
 
 
-def _begin_encode(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _argument(args, kwargs, 1, "payload")
+def _same(given: Any) -> Any:
+    return given
 
 
 def _end_encode(payload: Any, token: Any, error: BaseException | None) -> None:
@@ -277,17 +260,13 @@ def _end_encode(payload: Any, token: Any, error: BaseException | None) -> None:
         return
     try:
         active = audit.running()
-        if active is not None and (scene := active.scene()) is not None and scene.heard:
+        if active is not None and (scene := active.scene()) is not None and scene[0]:
             active.minted(scene, identity(token), active.reader.read_minted(token, payload))
     except Exception as failure:
         guard.report(failure, "Recording an encode")
 
 
 # --- PyJWS.get_unverified_header -------------------------------------------------------------------------------------
-
-
-def _begin_header(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _argument(args, kwargs, 1, "jwt")
 
 
 def _end_header(token: Any, header: Any, error: BaseException | None) -> None:
@@ -299,7 +278,7 @@ def _end_header(token: Any, header: Any, error: BaseException | None) -> None:
             return
         if error is None and current_ledger() is None:
             return
-        if (scene := active.scene()) is None or not scene.heard:
+        if (scene := active.scene()) is None or not scene[0]:
             return
         if error is None:
             facts = active.reader.read(token, header, {}, False)
@@ -317,10 +296,6 @@ def _end_header(token: Any, header: Any, error: BaseException | None) -> None:
 class _KeyLookup(_Call):
     is_key_lookup = True
 
-    @property
-    def token(self) -> Any:
-        return _argument(self.args, self.kwargs, 1, "token")
-
 
 def _end_key_lookup(call: _KeyLookup, result: Any, error: BaseException | None) -> None:
     _call.reset(call.reset)
@@ -328,7 +303,7 @@ def _end_key_lookup(call: _KeyLookup, result: Any, error: BaseException | None) 
         return
     try:
         active = audit.running()
-        if active is None or (scene := active.scene()) is None or not scene.heard:
+        if active is None or (scene := active.scene()) is None or not scene[0]:
             return
         failed, reason = _KEY, semconv.KEY_UNAVAILABLE
         if call.error is error:  # not the key: the token could not be read
@@ -337,10 +312,6 @@ def _end_key_lookup(call: _KeyLookup, result: Any, error: BaseException | None) 
         active.presented(scene, look)
     except Exception as failure:
         guard.report(failure, "Recording a key look-up")
-
-
-def _begin_signing_key(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _argument(args, kwargs, 1, "kid")
 
 
 def _end_signing_key(kid: Any, result: Any, error: BaseException | None) -> None:
@@ -356,11 +327,17 @@ def _end_signing_key(kid: Any, result: Any, error: BaseException | None) -> None
 
 
 PATCHES: Final = (
-    CodePatch("jwt.api_jwt", "PyJWT.encode", _begin_encode, _end_encode),
-    CodePatch("jwt.api_jwt", "PyJWT.decode_complete", _begin_decode, _end_decode),
-    CodePatch("jwt.api_jwt", "PyJWT._validate_claims", _claims_to_validate, when="before"),
-    CodePatch("jwt.api_jws", "PyJWS._verify_signature", _signature_verified, when="after"),
-    CodePatch("jwt.api_jws", "PyJWS.get_unverified_header", _begin_header, _end_header),
-    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key_from_jwt", _KeyLookup, _end_key_lookup),
-    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key", _begin_signing_key, _end_signing_key),
+    CodePatch("jwt.api_jwt", "PyJWT.encode", ("payload",), _same, _end_encode),
+    CodePatch("jwt.api_jwt", "PyJWT.decode_complete", ("jwt", "algorithms", "options"), _Call, _end_decode),
+    CodePatch(
+        "jwt.api_jwt",
+        "PyJWT._validate_claims",
+        ("payload", "options", "audience", "issuer"),
+        _claims_to_validate,
+        when="before",
+    ),
+    CodePatch("jwt.api_jws", "PyJWS._verify_signature", ("header",), _signature_verified, when="after"),
+    CodePatch("jwt.api_jws", "PyJWS.get_unverified_header", ("jwt",), _same, _end_header),
+    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key_from_jwt", ("token",), _KeyLookup, _end_key_lookup),
+    CodePatch("jwt.jwks_client", "PyJWKClient.get_signing_key", ("kid",), _same, _end_signing_key),
 )

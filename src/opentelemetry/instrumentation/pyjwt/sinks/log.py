@@ -22,13 +22,11 @@ class LogSink:
 
     def __init__(self, logger_provider: LoggerProvider | None, *, capture_validated: bool) -> None:
         self._logger: Logger = get_logger("opentelemetry.instrumentation.pyjwt", __version__, logger_provider)
-        self._capture_validated = capture_validated
+        self.events = tuple(name for name in semconv.EVENTS if capture_validated or name != semconv.VALIDATED)
         self.enabled = self._logger.enabled
 
     def __call__(self, event: AuditEvent, context: Context | None) -> None:
         name, time_unix_nano, severity, body, attributes = event
-        if name == semconv.VALIDATED and not self._capture_validated:
-            return
         self._logger.emit(
             LogRecord(
                 timestamp=time_unix_nano,

@@ -25,12 +25,13 @@ class MetricsSink:
             description="Duration of JWT verifications.",
             explicit_bucket_boundaries_advisory=_BUCKETS,
         )
+        self._attributes: dict[tuple[str | None, str | None], dict[str, str]] = {}
         issued = meter.create_counter(semconv.TOKENS_ISSUED, unit="{token}", description="JWTs issued or refreshed.")
         revoked = meter.create_counter(semconv.TOKENS_REVOKED, unit="{token}", description="JWTs revoked.")
         denials = meter.create_counter(
             semconv.SCOPE_DENIALS, unit="{denial}", description="Verified JWTs of insufficient scope or permission."
         )
-        self._counters = {
+        self.events = self._counters = {
             semconv.ISSUED: issued,
             semconv.REFRESHED: issued,
             semconv.REVOKED: revoked,
@@ -38,15 +39,16 @@ class MetricsSink:
         }
 
     def __call__(self, event: AuditEvent, context: Context | None) -> None:
-        counter = self._counters.get(event.name)
-        if counter is not None:
-            counter.add(1, context=context)
+        self._counters[event.name].add(1, context=context)
 
     def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
         """One verification took ``seconds``; ``alg`` only if the signature was good, for it is the token's word."""
-        attributes = {semconv.OUTCOME: "valid" if reason is None else "invalid"}
-        if reason is not None:
-            attributes[semconv.REASON] = reason
-        if alg is not None:
-            attributes[semconv.ALG] = alg
+        attributes = self._attributes.get((reason, alg))
+        if attributes is None:
+            attributes = {semconv.OUTCOME: "valid" if reason is None else "invalid"}
+            if reason is not None:
+                attributes[semconv.REASON] = reason
+            if alg is not None:
+                attributes[semconv.ALG] = alg
+            self._attributes[reason, alg] = attributes
         self._duration.record(seconds, attributes)

@@ -1,0 +1,88 @@
+"""What `make` does not do: other versions of PyJWT and Python, other projects' suites, the built wheel."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "types", "tests", "wheel", "peers"]
+# A machine without the oldest or the newest Python still runs the rest, in CI too.
+nox.options.error_on_missing_interpreters = False
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+NEWEST = "newest"
+
+# PyJWT as it was when its API last changed under us, on the Python at hand; then both ends of the range.
+MATRIX = [
+    *((HERE, pyjwt) for pyjwt in ("2.8.0", "2.10.1", "2.11.0", NEWEST)),
+    (PYTHONS[0], "2.8.0"),
+    (PYTHONS[-1], NEWEST),
+]
+
+
+def pins(python: str) -> str:
+    """The constraints file for that Python."""
+    own = ROOT / f"constraints-{python}.txt"
+    return str(own if own.exists() else ROOT / "constraints.txt")
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group; the pip of a fresh venv may be too old to read them itself."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def build_wheel(session: nox.Session) -> Path:
+    folder = Path(session.create_tmp()).resolve() / "dist"
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@nox.session
+@nox.parametrize("python,pyjwt", list(dict.fromkeys(MATRIX)))
+def tests(session: nox.Session, pyjwt: str) -> None:
+    """The project's tests on an installed copy, with that PyJWT: it goes in last, since the pins name another."""
+    session.install("--constraint", pins(str(session.python)), str(ROOT), *group("test"))
+    session.install(*(["--upgrade", "PyJWT"] if pyjwt == NEWEST else [f"PyJWT=={pyjwt}"]))
+    session.run("python", "-c", "import jwt; print('PyJWT', jwt.__version__)")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Other projects' own tests, bare and under the instrumentation, compared test by test."""
+    arguments = [str(build_wheel(session)), "--constraint", pins(HERE), *session.posargs]
+    # Nox would have temporary files in this repository, and suites without a pytest configuration would find ours.
+    session.run("python", "tests/peers/run.py", *arguments, env={"TMPDIR": None})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install("--constraint", pins(HERE), *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    session.install("--constraint", pins(HERE), "--editable", str(ROOT), *group("lint"), *group("test"))
+    session.run("mypy")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The wheel as a user gets it: it installs, is found, and leaves the shared namespace whole when it goes."""
+    built = build_wheel(session)
+    session.install("--constraint", pins(HERE), f"{built}[instruments]")
+    with session.chdir(session.create_tmp()):  # away from the sources
+        session.run("python", str(ROOT / "tests/wheel.py"), "installed", str(built))
+        session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", PROJECT["project"]["name"])
+        session.run("python", str(ROOT / "tests/wheel.py"), "gone")
