@@ -22,11 +22,11 @@ from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.pyjwt.sinks import Sink
 from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
 from opentelemetry.instrumentation.pyjwt.sinks.metrics import MetricsSink
-from opentelemetry.instrumentation.pyjwt.sinks.span import server_spans, show
+from opentelemetry.instrumentation.pyjwt.sinks.span import is_server, note_server_span, server_spans, show
 from opentelemetry.instrumentation.pyjwt.token import TokenFacts, TokenReader
 from opentelemetry.instrumentation.pyjwt.verdict import Look, Verdict, judge_alone, judge_minted_alone, judge_revocation
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import Span, SpanKind, TracerProvider
+from opentelemetry.trace import Span, TracerProvider
 
 EventHook = Callable[[AuditEvent], Mapping[str, Value] | None]
 
@@ -89,8 +89,8 @@ class Audit:
             return (True, None, (context, span)) if span is not None or self._log.enabled() else _UNHEARD
         if ledger.muted:
             return None
-        if span is not None and ledger.span is None and getattr(span, "kind", None) is SpanKind.SERVER:
-            ledger.span = span
+        if span is not None and ledger.span is None and is_server(span):
+            note_server_span(ledger, span)
         return True, ledger, (context, span)
 
     def presented(self, scene: Scene, look: Look) -> None:
@@ -99,32 +99,34 @@ class Audit:
         if ledger is None:
             verdict = judge_alone(look)
             if verdict is not None:
-                self._send(verdict, _NO_REQUEST, *spot)
+                self._send_alone(verdict, spot)
             return
         verdicts = ledger.presented(look, spot)
-        if verdicts:
-            self._emit(ledger, verdicts)
-        elif ledger.span is None and (span := spot[1]) is not None:
-            # No SERVER span to wait for: this span may have ended when the request is decided.
-            verdict = ledger.preview(look.identity)
-            if verdict is not None:
-                show(span, verdict.attributes)
+        if ledger.span is None and (span := spot[1]) is not None:
+            show(span, ledger)
+        self._emit(ledger, verdicts)
 
     def minted(self, scene: Scene, identity: int, facts: TokenFacts) -> None:
         """A token was minted."""
         _, ledger, spot = scene
         if ledger is None:
-            self._send(judge_minted_alone(facts), _NO_REQUEST, *spot)
+            self._send_alone(judge_minted_alone(facts), spot)
         else:
+            if ledger.span is None and (span := spot[1]) is not None:
+                show(span, ledger)
             self._emit(ledger, ledger.minted(identity, facts, spot))
 
     def revoked(self, scene: Scene, attributes: dict[str, Value]) -> None:
         """A token was put on a revocation list."""
         _, ledger, (context, _) = scene
         if ledger is None:
-            self._send(judge_revocation(attributes), _NO_REQUEST, context, None)
+            self._send(judge_revocation(attributes), _NO_REQUEST, context)
         else:
             self._emit(ledger, ledger.revoked(attributes))
+
+    def count(self, name: str) -> None:
+        """An event that nobody listens for counts all the same."""
+        self._metrics.count(name)
 
     def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
         """A verification took this long; see :meth:`MetricsSink.verification`."""
@@ -135,8 +137,8 @@ class Audit:
         """A request begins: below its SERVER span, or soon above it."""
         server_spans.attach(self._tracer_provider)  # which may have been set after instrument()
         span = trace.get_current_span()
-        if span.is_recording() and getattr(span, "kind", None) is SpanKind.SERVER:
-            ledger.span = span
+        if span.is_recording() and is_server(span) and not ledger.muted:
+            note_server_span(ledger, span)
 
     @guarded(None)
     def close(self, ledger: Ledger, status: int | None = None) -> None:
@@ -154,14 +156,10 @@ class Audit:
         if not verdicts:
             return
         request = ledger.attributes()
-        shown = _shown(ledger, verdicts)
         for verdict in verdicts:
-            context, span = _place(ledger, verdict, verdict is shown)
-            self._send(verdict, request, context, span)
+            self._send(verdict, request, _context(ledger, verdict))
 
-    def _send(self, verdict: Verdict, request: Mapping[str, Value], context: Context, span: Span | None) -> None:
-        if span is not None:
-            show(span, verdict.attributes)
+    def _send(self, verdict: Verdict, request: Mapping[str, Value], context: Context) -> None:
         event = event_of(verdict, request)
         if self._hook is not None:
             event = self._extended(event)
@@ -170,6 +168,12 @@ class Audit:
                 sink(event, context)
             except Exception as error:
                 guard.report(error, "A sink")
+
+    def _send_alone(self, verdict: Verdict, spot: Spot) -> None:
+        context, span = spot
+        if span is not None:
+            show(span, verdict.attributes)
+        self._send(verdict, _NO_REQUEST, context)
 
     def _extended(self, event: AuditEvent) -> AuditEvent:
         """``event`` with what the hook adds."""
@@ -189,29 +193,13 @@ class Audit:
         return event._replace(attributes={**event.attributes, **safe})
 
 
-def _shown(ledger: Ledger, verdicts: list[Verdict]) -> Verdict | None:
-    """The verdict the span shows: on the token verified or refused last, else on one read or minted."""
-    shown: Verdict | None = None
-    for verdict in verdicts:
-        if verdict.entry is None:
-            continue
-        if verdict.entry is ledger.current:
-            return verdict
-        if ledger.current is None and (shown is None or not verdict.entry.minted or shown.entry.minted):  # type: ignore[union-attr]  # has one
-            shown = verdict
-    return shown
-
-
-def _place(ledger: Ledger, verdict: Verdict, is_shown: bool) -> tuple[Context, Span | None]:
-    """Context of the event and the span that shows it: the request's SERVER span, or else where the look was."""
+def _context(ledger: Ledger, verdict: Verdict) -> Context:
+    """Context of the event: that of the request's SERVER span, if it has one, else where the look was."""
     spot: Spot | None = verdict.entry.origin if verdict.entry is not None else None
-    context, own = spot or (get_current(), None)
-    span = ledger.span
-    if span is None:
-        return context, own
-    if trace.get_current_span(context) is not span:
-        context = trace.set_span_in_context(span, context)
-    return context, span if is_shown else None
+    context = get_current() if spot is None else spot[0]
+    if ledger.span is None or trace.get_current_span(context) is ledger.span:
+        return context
+    return trace.set_span_in_context(ledger.span, context)
 
 
 _NO_REQUEST: Final[Mapping[str, Value]] = {}

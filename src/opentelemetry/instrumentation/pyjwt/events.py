@@ -39,10 +39,9 @@ class AuditEvent(NamedTuple):
 
 
 def event_of(verdict: Verdict, request: Mapping[str, Value]) -> AuditEvent:
-    """The event of ``verdict``, which happened in a request with these attributes; it takes the verdict's own."""
-    name, time_unix_nano, attributes, reason, _ = verdict
-    attributes.update(request)
-    attributes[semconv.RECORD_ID] = f"{_prefix}{next(_numbers):012x}"
+    """The event of ``verdict``, which happened in a request with these attributes."""
+    name, time_unix_nano, shown, reason, _ = verdict
+    attributes = {**shown, **request, semconv.RECORD_ID: f"{_prefix}{next(_numbers):012x}"}
     if reason is None:
         return _event((name, time_unix_nano, _SEVERITIES[name], name, attributes))
     severity = ERROR if reason == semconv.TOKEN_REVOKED else WARN

@@ -162,13 +162,18 @@ class Ledger:
             verdicts += self._revocations
             return verdicts
 
-    def preview(self, identity: int) -> Verdict | None:
-        """What the verdict on a presented token would be now; it stays open."""
+    def shown_on(self, span: object) -> Mapping[str, Value] | None:
+        """What ``span`` shows, as things stand: the token verified or refused last, else one read, else one minted.
+
+        The SERVER span shows a token of the request, another one that was looked at below it.
+        """
         with self._lock:
-            for entry in self._entries:
-                if entry.identity == identity and not entry.minted:
-                    return preview(entry)
-            return None
+            here = [entry for entry in self._entries if span is self.span or entry.origin[1] is span]
+            here.sort(
+                key=lambda entry: (entry is self.current, entry.conclusive, not entry.minted, entry.time_unix_nano)
+            )
+            verdict = preview(here[-1]) if here else None
+            return None if verdict is None else verdict.attributes
 
     def attributes(self) -> Mapping[str, Value]:
         """The request's own attributes, read once and kept for what comes after the response started."""

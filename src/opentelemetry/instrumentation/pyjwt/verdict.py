@@ -166,7 +166,9 @@ def judge(entry: Entry, parent: Entry | None) -> Verdict | None:
 
 
 def preview(entry: Entry) -> Verdict | None:
-    """What the verdict on a presented token is as things stand; ``None`` if only its header was read."""
+    """What the verdict on a token is as things stand; ``None`` if only its header was read."""
+    if entry.minted:
+        return judge_minted_alone(entry.facts)
     name, reason = _outcome(entry)
     if name == semconv.UNVERIFIED and not entry.claims_read:
         return None

@@ -212,7 +212,7 @@ def _diagnose(error: Exception, call: _Call) -> tuple[int, str]:
         return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
     if step in _STRUCTURE_STEPS or call.header is not None:
         return _STRUCTURE, semconv.MALFORMED
-    if step == "decode_complete" and call.wants_verification and not call.algorithms:
+    if step == "decode_complete" and call.wants_verification and not call.algorithms and "algorithms" in str(error):
         return _CALL, semconv.APPLICATION_ERROR  # no algorithms, which PyJWT asks for before it looks at the token
     return _STRUCTURE, semconv.MALFORMED
 
@@ -260,8 +260,12 @@ def _end_encode(payload: Any, token: Any, error: BaseException | None) -> None:
         return
     try:
         active = audit.running()
-        if active is not None and (scene := active.scene()) is not None and scene[0]:
+        if active is None or (scene := active.scene()) is None:
+            return
+        if scene[0]:
             active.minted(scene, identity(token), active.reader.read_minted(token, payload))
+        else:
+            active.count(semconv.ISSUED)
     except Exception as failure:
         guard.report(failure, "Recording an encode")
 

@@ -39,7 +39,11 @@ class MetricsSink:
         }
 
     def __call__(self, event: AuditEvent, context: Context | None) -> None:
-        self._counters[event.name].add(1, context=context)
+        self.count(event.name, context)
+
+    def count(self, name: str, context: Context | None = None) -> None:
+        """One more event of this name."""
+        self._counters[name].add(1, context=context)
 
     def verification(self, seconds: float, reason: str | None, alg: str | None) -> None:
         """One verification took ``seconds``; ``alg`` only if the signature was good, for it is the token's word."""

@@ -3,23 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.pyjwt import guard
 from opentelemetry.instrumentation.pyjwt.bounds import Value
-from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
+from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.trace import Span, SpanKind, TracerProvider
 
 
-def show(span: Span, attributes: Mapping[str, Value]) -> None:
-    """Write a token's attributes to ``span``, unless it has ended."""
+class _End:
+    """Stands in for the ``end`` of one span, and writes to the span when it is called.
+
+    A span shows one token, and that one whole. Attributes cannot be taken back, so they are written once, when
+    nothing can change any more. That may be before the request is decided: a middleware ends the SERVER span while
+    an exception is on its way to whoever answers it with a 500.
+    """
+
+    __slots__ = ("_end", "_own", "_span", "shown")
+
+    def __init__(self, span: Span, own: dict[str, Any]) -> None:
+        self._span = span
+        self._own = own
+        self._end = span.end
+        self.shown: Mapping[str, Value] | Ledger | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        self._own.pop("end", None)  # or the two would keep each other
+        try:
+            shown = self.shown.shown_on(self._span) if isinstance(self.shown, Ledger) else self.shown
+            if shown:
+                self._span.set_attributes(shown)
+        except Exception as error:
+            guard.report(error, "Writing to a span")
+        self._end(*args, **kwargs)
+
+
+def show(span: Span, shown: Mapping[str, Value] | Ledger) -> None:
+    """Let ``span`` show these attributes, or what a ledger will have to show there, once it ends.
+
+    What is shown last replaces what was shown before.
+    """
     try:
-        if span.is_recording():
-            span.set_attributes(attributes)
+        own: dict[str, Any] | None = getattr(span, "__dict__", None)
+        if own is not None:
+            end = own.get("end")
+            if end.__class__ is not _End:
+                end = own["end"] = _End(span, own)
+            end.shown = shown
+        elif not isinstance(shown, Ledger):
+            span.set_attributes(shown)  # a span whose end cannot be waited for
     except Exception as error:
         guard.report(error, "Writing to a span")
+
+
+def is_server(span: Span) -> bool:
+    """Whether it is a SERVER span; spans that are no SDK's do not tell."""
+    return getattr(span, "kind", None) is SpanKind.SERVER
+
+
+def note_server_span(ledger: Ledger, span: Span) -> None:
+    """Take ``span`` for the request's, unless it has one."""
+    if ledger.span is None:
+        ledger.span = span
+        show(span, ledger)
 
 
 class ServerSpanNoter:
@@ -48,10 +97,10 @@ class ServerSpanNoter:
             add(self)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        if getattr(span, "kind", None) is SpanKind.SERVER:
+        if is_server(span):
             ledger = current_ledger()
-            if ledger is not None and ledger.span is None:
-                ledger.span = span
+            if ledger is not None and not ledger.muted:
+                note_server_span(ledger, span)
 
     def on_end(self, span: Span) -> None:
         """Nothing is kept of a span that ends."""

@@ -20,7 +20,7 @@ def _wsgi_app(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwar
 
 
 def _handle_exception(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """An exception that is propagated (debugging, testing) starts no response, and ends the span on its way out."""
+    """An exception that is propagated (debugging, testing) starts no response, and its route is lost on its way out."""
     try:
         return wrapped(*args, **kwargs)
     except Exception:
