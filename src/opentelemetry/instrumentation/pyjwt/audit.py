@@ -97,24 +97,21 @@ class Audit:
         """A token was looked at."""
         _, ledger, spot = scene
         if ledger is None:
-            verdict = judge_alone(look)
-            if verdict is not None:
-                self._send_alone(verdict, spot)
+            self._send_alone(judge_alone(look), spot)
             return
-        verdicts = ledger.presented(look, spot)
         if ledger.span is None and (span := spot[1]) is not None:
             show(span, ledger)
-        self._emit(ledger, verdicts)
+        self._emit(ledger, ledger.presented(look, spot))
 
     def minted(self, scene: Scene, identity: int, facts: TokenFacts) -> None:
         """A token was minted."""
         _, ledger, spot = scene
         if ledger is None:
             self._send_alone(judge_minted_alone(facts), spot)
-        else:
-            if ledger.span is None and (span := spot[1]) is not None:
-                show(span, ledger)
-            self._emit(ledger, ledger.minted(identity, facts, spot))
+            return
+        if ledger.span is None and (span := spot[1]) is not None:
+            show(span, ledger)
+        self._emit(ledger, ledger.minted(identity, facts, spot))
 
     def revoked(self, scene: Scene, attributes: dict[str, Value]) -> None:
         """A token was put on a revocation list."""
@@ -169,7 +166,9 @@ class Audit:
             except Exception as error:
                 guard.report(error, "A sink")
 
-    def _send_alone(self, verdict: Verdict, spot: Spot) -> None:
+    def _send_alone(self, verdict: Verdict | None, spot: Spot) -> None:
+        if verdict is None:
+            return
         context, span = spot
         if span is not None:
             show(span, verdict.attributes)

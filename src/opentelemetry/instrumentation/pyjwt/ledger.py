@@ -63,6 +63,11 @@ class Ledger:
         self.span: Any = None  # the request's SERVER span, opaque here
         self.current: Entry | None = None  # the token verified or refused last
 
+    def refine(self, describe: Callable[[], Mapping[str, Value]]) -> None:
+        """Take the request's attributes from a framework further in, which knows its route."""
+        if self._attributes is None:
+            self._describe = describe
+
     # --- what is seen ---------------------------------------------------------------------------------------
 
     def presented(self, look: Look, origin: object = None) -> list[Verdict]:

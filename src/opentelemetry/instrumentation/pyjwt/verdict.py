@@ -69,7 +69,9 @@ class Verdict(NamedTuple):
     entry: Entry | None = None  # the token it is about; none for a revocation
 
 
-# What Verdict(...) does, without a Python frame.
+# What Look(...) and Verdict(...) do, without a Python frame.
+new_look: Callable[[tuple[int, TokenFacts, int, int, str | None, bool]], Look]
+new_look = partial(tuple.__new__, Look)
 _verdict: Callable[[tuple[str, int, dict[str, Value], str | None, Entry | None]], Verdict]
 _verdict = partial(tuple.__new__, Verdict)
 

@@ -14,7 +14,6 @@ from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.bounds import Value
 from opentelemetry.instrumentation.pyjwt.capture.request import (
     FORBIDDEN,
-    SEEN,
     SERVER_ERROR,
     SWITCHING_PROTOCOLS,
     open_ledger,
@@ -76,10 +75,9 @@ async def serve(app: App, scope: Scope, receive: Receive, send: Send, route: Rou
 @guarded(None)
 def begin(active: Audit, scope: Scope, route: Route) -> Ledger | None:
     """A ledger for this scope, unless it is no request or has one."""
-    if scope["type"] not in ("http", "websocket") or SEEN in scope:
+    if scope["type"] not in ("http", "websocket"):
         return None
-    scope[SEEN] = True
-    return open_ledger(active, partial(_url, scope), partial(describe, active.settings, scope, route))
+    return open_ledger(active, scope, partial(_url, scope), partial(describe, active.settings, scope, route))
 
 
 class _Send:

@@ -19,7 +19,7 @@ from opentelemetry.instrumentation.pyjwt.bounds import as_text
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
 from opentelemetry.instrumentation.pyjwt.trampoline import CodePatch
-from opentelemetry.instrumentation.pyjwt.verdict import Check, Look
+from opentelemetry.instrumentation.pyjwt.verdict import Check, Look, new_look
 
 # IntFlag arithmetic costs a microsecond an operation; these are plain ints.
 _SIGNATURE: Final = int(Check.SIGNATURE)
@@ -84,7 +84,7 @@ def _accepted(call: _Call, result: dict[str, Any]) -> None:
         claims = result["payload"]
         reader = active.reader
         facts = reader.read_verified(token, header, claims) if verified else reader.read(token, header, claims, False)
-        active.presented(scene, Look(identity(token), facts, call.checked))
+        active.presented(scene, new_look((identity(token), facts, call.checked, 0, None, True)))
     if verified:
         active.verification(seconds, None, header.get("alg"))
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.bounds import Value, as_text
 from opentelemetry.instrumentation.pyjwt.config import Network, Settings
-from opentelemetry.instrumentation.pyjwt.ledger import Ledger
+from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-#: In the scope or environ of a request that has a ledger, and so in those of applications it is passed on to.
-SEEN: Final = "opentelemetry.instrumentation.pyjwt"
+# In the scope or environ of a request that has a ledger, and so in those of applications it is passed on to.
+_SEEN: Final = "opentelemetry.instrumentation.pyjwt"
 SWITCHING_PROTOCOLS: Final = 101
 FORBIDDEN: Final = 403
 SERVER_ERROR: Final = 500
@@ -26,14 +26,27 @@ _HOPS: Final = 32  # of a forwarding chain that are looked at
 _FOR: Final = re.compile(r'for="?(\[[^\]]*\]|[^;,"\s]*)', re.IGNORECASE)
 
 
-def open_ledger(active: Audit, url: Callable[[], str], describe: Callable[[], Mapping[str, Value]]) -> Ledger:
+def open_ledger(
+    active: Audit,
+    request: MutableMapping[str, Any],
+    url: Callable[[], str],
+    describe: Callable[[], Mapping[str, Value]],
+) -> Ledger | None:
     """A ledger for a request that begins here; a muted one if the request is not to be recorded.
+
+    A request that was passed on to here has its ledger, and none is given.
 
     Args:
         active: the running audit.
+        request: its scope or environ, in which it is marked.
         url: gives the request's URL without query, if anybody excludes URLs.
         describe: gives the request's attributes once it has been routed.
     """
+    if _SEEN in request:
+        if (ledger := current_ledger()) is not None:
+            ledger.refine(describe)
+        return None
+    request[_SEEN] = True
     excluded = active.settings.excluded_urls
     muted = not is_instrumentation_enabled() or (excluded is not None and excluded.search(url()) is not None)
     ledger = Ledger(describe, muted=muted)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.bounds import Value
-from opentelemetry.instrumentation.pyjwt.capture.request import SEEN, SERVER_ERROR, open_ledger, request_attributes
+from opentelemetry.instrumentation.pyjwt.capture.request import SERVER_ERROR, open_ledger, request_attributes
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, enter_ledger, leave_ledger
@@ -70,10 +70,7 @@ def serve(app: App, environ: Environ, start_response: StartResponse, route: Rout
 @guarded(None)
 def begin(active: Audit, environ: Environ, route: Route) -> Ledger | None:
     """A ledger for this environ, unless it has one."""
-    if SEEN in environ:
-        return None
-    environ[SEEN] = True
-    return open_ledger(active, partial(url, environ), partial(describe, active.settings, environ, route))
+    return open_ledger(active, environ, partial(url, environ), partial(describe, active.settings, environ, route))
 
 
 class _StartResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakSet
 
@@ -22,20 +22,20 @@ class _End:
     an exception is on its way to whoever answers it with a 500.
     """
 
-    __slots__ = ("_end", "_own", "_span", "shown")
+    __slots__ = ("_end", "_span", "shown")
 
-    def __init__(self, span: Span, own: dict[str, Any]) -> None:
+    def __init__(self, span: Span, end: Callable[..., None], shown: Mapping[str, Value] | Ledger) -> None:
         self._span = span
-        self._own = own
-        self._end = span.end
-        self.shown: Mapping[str, Value] | Ledger | None = None
+        self._end = end
+        self.shown = shown
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        self._own.pop("end", None)  # or the two would keep each other
+        span, shown = self._span, self.shown
         try:
-            shown = self.shown.shown_on(self._span) if isinstance(self.shown, Ledger) else self.shown
-            if shown:
-                self._span.set_attributes(shown)
+            del span.end  # or the two would keep each other
+            attributes = shown.shown_on(span) if isinstance(shown, Ledger) else shown
+            if attributes:
+                span.set_attributes(attributes)
         except Exception as error:
             guard.report(error, "Writing to a span")
         self._end(*args, **kwargs)
@@ -47,14 +47,11 @@ def show(span: Span, shown: Mapping[str, Value] | Ledger) -> None:
     What is shown last replaces what was shown before.
     """
     try:
-        own: dict[str, Any] | None = getattr(span, "__dict__", None)
-        if own is not None:
-            end = own.get("end")
-            if end.__class__ is not _End:
-                end = own["end"] = _End(span, own)
+        end = span.end
+        if end.__class__ is _End:
             end.shown = shown
-        elif not isinstance(shown, Ledger):
-            span.set_attributes(shown)  # a span whose end cannot be waited for
+        else:
+            span.end = _End(span, end, shown)  # type: ignore[method-assign]
     except Exception as error:
         guard.report(error, "Writing to a span")
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.capture import wsgi
-from opentelemetry.instrumentation.pyjwt.capture.request import SEEN, SERVER_ERROR, open_ledger
+from opentelemetry.instrumentation.pyjwt.capture.request import SERVER_ERROR, open_ledger
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger, enter_ledger, leave_ledger
 from opentelemetry.instrumentation.pyjwt.patching import WrapPatch
@@ -97,13 +97,9 @@ async def _get_response_async(
 
 @guarded(None)
 def _begin(active: Audit, request: Any) -> Ledger | None:
-    meta = request.META
-    if SEEN in meta or SEEN in getattr(request, "scope", ()):
-        return None
-    meta[SEEN] = True
-    return open_ledger(
-        active, partial(wsgi.url, meta), partial(wsgi.describe, active.settings, meta, lambda _: _route(request))
-    )
+    meta = request.META  # WSGI's environ; under ASGI one made from the scope, which may have been passed on
+    describe = partial(wsgi.describe, active.settings, meta, lambda _: _route(request))
+    return open_ledger(active, getattr(request, "scope", meta), partial(wsgi.url, meta), describe)
 
 
 def _ended(active: Audit, ledger: Ledger, response: Any) -> Any:

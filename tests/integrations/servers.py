@@ -1,0 +1,85 @@
+"""Real servers on the loopback interface, for as long as a test needs them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import Any
+
+import uvicorn
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+PATIENCE = 20  # seconds until a server that does not come up, or go down, fails the test
+
+
+@contextmanager
+def uvicorn_server(app: Any) -> Iterator[int]:
+    """Serve an ASGI application; gives the port."""
+    # asyncio sends at once what it sends, if it is told that this is TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, interface="asgi3", lifespan="off", log_level="critical"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            wait_until(lambda: server.started)
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+class _KeepAlive(WSGIRequestHandler):
+    """One thread a connection, with as many requests in it as the client likes."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def werkzeug_server(app: Any) -> Iterator[int]:
+    """Serve a WSGI application, a thread for each connection; gives the port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_KeepAlive)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join(PATIENCE)
+        server.server_close()
+        assert not thread.is_alive()
+
+
+SERVERS: dict[str, Callable[[Any], Any]] = {"asgi": uvicorn_server, "wsgi": werkzeug_server}
+
+
+@contextmanager
+def connection(port: int) -> Iterator[Callable[..., int]]:
+    """One connection, kept alive; call it with headers for the status of a GET."""
+    client = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+    def get(**headers: str) -> int:
+        client.request("GET", "/items/7", headers={name.replace("_", "-"): value for name, value in headers.items()})
+        with client.getresponse() as response:
+            response.read()
+            return response.status
+
+    try:
+        yield get
+    finally:
+        client.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.005)
