@@ -50,9 +50,7 @@ def test_middleware_around_an_application_that_is_audited_already(adapter: Adapt
         trail.clear()
         around = AROUND[adapter.call.__name__]
         assert adapter.get(around(around(app)), token).status == 403
-    # Around the framework, its route need not be known.
-    check_events(trail, [denied()], route=trail.events[0].get("http.route"), status=403)
-    assert trail.events[0].get("http.route") == adapter.route
+    check_events(trail, [denied()], route=adapter.route, status=403)  # the framework within knows its route
     if adapter.traced:
         check_span(trail, 0)
 
