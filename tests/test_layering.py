@@ -1,0 +1,81 @@
+"""The layers: what decides knows neither OpenTelemetry nor a framework, and capture imports no framework by itself."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import opentelemetry.instrumentation.pyjwt as package
+
+ROOT = Path(package.__file__).parent
+OURS = package.__name__
+MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+# Of these the plugin consists and nothing else; wrapt comes with opentelemetry-instrumentation.
+ALLOWED = {"opentelemetry", "wrapt"}
+
+
+def statements(tree: ast.AST, *, top: bool) -> Iterator[ast.AST]:
+    """All nodes of a module, or those that run when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        if not (top and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+            yield node
+            yield from statements(node, top=top)
+
+
+def imports(path: Path, *, top: bool = False) -> Iterator[str]:
+    """Names of the modules that a file imports, at its top level alone if so wanted."""
+    for node in statements(ast.parse((ROOT / path).read_text(encoding="utf-8")), top=top):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            assert node.module is not None
+            # `from package import module` imports the module.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def foreign(names: Iterator[str]) -> set[str]:
+    """Packages that are neither ours nor the standard library's."""
+    return {name.split(".")[0] for name in names if not name.startswith(OURS)} - sys.stdlib_module_names
+
+
+def test_every_module_is_looked_at() -> None:
+    assert {"token.py", "ledger.py", "capture/pyjwt.py", "capture/frameworks/django.py", "sinks/log.py"} <= {
+        path.as_posix() for path in MODULES
+    }
+
+
+@pytest.mark.parametrize("name", ["bounds", "token", "verdict", "ledger", "semconv", "events", "config", "guard"])
+def test_what_decides_imports_nothing_but_itself(name: str) -> None:
+    assert foreign(imports(Path(f"{name}.py"))) == set()
+
+
+@pytest.mark.parametrize("name", ["bounds", "token", "verdict", "ledger", "semconv"])
+def test_what_decides_imports_none_of_what_emits(name: str) -> None:
+    layers = {one.removeprefix(f"{OURS}.").split(".")[0] for one in imports(Path(f"{name}.py")) if one.startswith(OURS)}
+    assert layers <= {"bounds", "semconv", "token", "verdict"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_module_imports_a_framework_or_pyjwt_when_it_is_imported(path: Path) -> None:
+    assert foreign(imports(path, top=True)) <= ALLOWED
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "sinks"], ids=str)
+def test_sinks_know_nothing_of_capture(path: Path) -> None:
+    assert not any(name.startswith(f"{OURS}.capture") for name in imports(path))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "capture"], ids=str)
+def test_capture_emits_nothing_by_itself(path: Path) -> None:
+    """It translates; spans, logs and metrics are the sinks' affair."""
+    emitting = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs", f"{OURS}.sinks")
+    assert not any(name.startswith(emitting) for name in imports(path))
+
+
+def test_no_module_needs_the_sdk() -> None:
+    assert not any(name.startswith("opentelemetry.sdk") for path in MODULES for name in imports(path))

@@ -1,0 +1,221 @@
+"""Patching: each patch of the table goes in once and comes out again, among others that do the same."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import wrapt
+
+from opentelemetry.instrumentation.pyjwt import guard
+from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
+from opentelemetry.instrumentation.pyjwt.patching import Patches, WrapPatch
+from opentelemetry.instrumentation.pyjwt.trampoline import CodePatch
+from opentelemetry.instrumentation.utils import unwrap
+
+
+def test_the_table_holds_each_patch() -> None:
+    """Restated, so that a row that is dropped is missed."""
+    assert [(patch.module, patch.path) for patch in PATCHES.table] == [
+        ("jwt.api_jwt", "PyJWT.encode"),
+        ("jwt.api_jwt", "PyJWT.decode_complete"),
+        ("jwt.api_jwt", "PyJWT._validate_claims"),
+        ("jwt.api_jws", "PyJWS._verify_signature"),
+        ("jwt.api_jws", "PyJWS.get_unverified_header"),
+        ("jwt.jwks_client", "PyJWKClient.get_signing_key_from_jwt"),
+        ("jwt.jwks_client", "PyJWKClient.get_signing_key"),
+        ("starlette.applications", "Starlette.__call__"),
+        ("flask.app", "Flask.__call__"),
+        ("flask.app", "Flask.wsgi_app"),
+        ("flask.app", "Flask.handle_exception"),
+        ("django.core.handlers.base", "BaseHandler.load_middleware"),
+        ("django.core.handlers.base", "BaseHandler.get_response"),
+        ("django.core.handlers.base", "BaseHandler.get_response_async"),
+    ]
+
+
+SOURCE = """
+class Thing:
+    def work(self, x=1):
+        return x
+
+    def every(self, a, x="b", *rest, c, d="e", **more):
+        return a, x, rest, c, d, more
+
+    def named(self, *, x="b", c):
+        return x, c
+"""
+
+
+class Library(types.ModuleType):
+    """A module that can be patched."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        exec(SOURCE, vars(self))
+
+
+@pytest.fixture
+def library(request: pytest.FixtureRequest) -> Iterator[Any]:
+    name = f"library_of_{request.node.name}"
+    sys.modules[name] = library = Library(name)
+    yield library
+    del sys.modules[name]
+
+
+class Calls(list[str]):
+    """Hooks for both kinds of patches."""
+
+    def around(self, wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
+        self.append("call")
+        return wrapped(*args, **kwargs)
+
+    def begin(self, x: Any) -> None:
+        self.append("call")
+
+    def end(self, call: None, result: Any, error: BaseException | None) -> None:
+        """Nothing to add."""
+
+    def patch(self, kind: str, library: types.ModuleType, path: str = "Thing.work") -> Any:
+        if kind == "wrap":
+            return WrapPatch(library.__name__, path, self.around)
+        return CodePatch(library.__name__, path, ("x",), self.begin, self.end)
+
+
+@pytest.mark.parametrize("kind", ["wrap", "code"])
+def test_installed_twice_is_installed_once(kind: str, library: Any) -> None:
+    calls = Calls()
+    work, code = library.Thing.work, library.Thing.work.__code__
+    patches = Patches([calls.patch(kind, library)])
+    patches.install()
+    patches.install()
+    assert library.Thing().work(x=3) == 3
+    assert calls == ["call"]
+    patches.remove()
+    patches.remove()
+    library.Thing().work()
+    assert calls == ["call"]
+    assert (library.Thing.work, library.Thing.work.__code__, vars(work)) == (work, code, {})
+
+
+@pytest.mark.parametrize("kind", ["wrap", "code"])
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs"),
+    [
+        ("every", ("A",), {"c": "C"}),
+        ("every", ("A", "X", 1, 2), {"c": "C", "d": "D", "f": "F"}),
+        ("every", (), {"c": "C", "a": "A", "args": 1, "kwargs": 2, "original": 3}),
+        ("every", ("A",), {}),
+        ("every", (), {"c": "C"}),
+        ("named", (), {"c": "C"}),
+        ("named", (), {"c": "C", "x": "X"}),
+        ("named", ("A",), {"c": "C"}),
+        ("work", (1, 2), {}),
+        ("work", (1,), {"x": 2}),
+    ],
+)
+def test_a_call_with_any_arguments_is_what_it_was(kind: str, name: str, args: Any, kwargs: Any, library: Any) -> None:
+    def outcome() -> object:
+        try:
+            return getattr(library.Thing(), name)(*args, **kwargs)
+        except TypeError as error:
+            return str(error)
+
+    signature, without = inspect.signature(getattr(library.Thing, name)), outcome()
+    patches = Patches([Calls().patch(kind, library, f"Thing.{name}")])
+    patches.install()
+    assert (inspect.signature(getattr(library.Thing, name)), outcome()) == (signature, without)
+    patches.remove()
+    assert (inspect.signature(getattr(library.Thing, name)), outcome()) == (signature, without)
+
+
+def test_a_wrapper_on_top_of_ours_lives_on(library: Any) -> None:
+    calls, vendor = Calls(), Calls()
+    patches = Patches([calls.patch("wrap", library)])
+    patches.install()
+    wrapt.wrap_function_wrapper(library, "Thing.work", vendor.around)
+    top = vars(library.Thing)["work"]
+    for _ in range(2):
+        patches.remove()
+        assert vars(library.Thing)["work"] is top
+        library.Thing().work()
+        assert (len(calls), len(vendor)) == (0, 1)
+        patches.install()
+        library.Thing().work()
+        assert (len(calls), len(vendor)) == (1, 2)
+        calls.clear(), vendor.clear()
+
+
+@pytest.mark.parametrize("kind", ["wrap", "code"])
+def test_a_vendor_that_puts_the_original_back_does_not_keep_us_out(kind: str, library: Any) -> None:
+    calls = Calls()
+    work, code = library.Thing.work, library.Thing.work.__code__
+    patches = Patches([calls.patch(kind, library)])
+    patches.install()
+    library.Thing.work, work.__code__ = work, code
+    patches.remove()
+    patches.install()
+    library.Thing().work()
+    assert calls == ["call"]
+    patches.remove()
+
+
+def test_a_vendor_that_takes_the_topmost_wrapper_for_its_own_does_not_keep_us_out(library: Any) -> None:
+    """``opentelemetry.instrumentation.utils.unwrap`` does: with ours on top, it is ours that goes."""
+    calls, vendor = Calls(), Calls()
+    wrapt.wrap_function_wrapper(library, "Thing.work", vendor.around)
+    patches = Patches([calls.patch("wrap", library)])
+    patches.install()
+    unwrap(library.Thing, "work")
+    library.Thing().work()
+    assert (len(calls), len(vendor)) == (0, 1)
+    patches.remove()
+    patches.install()
+    library.Thing().work()
+    assert (len(calls), len(vendor)) == (1, 2)
+    patches.remove()
+
+
+def test_a_wrapper_that_hides_ours_does_not_make_us_count_twice(library: Any) -> None:
+    calls = Calls()
+    patches = Patches([calls.patch("wrap", library)])
+    patches.install()
+    ours = library.Thing.work
+    library.Thing.work = lambda *args: ours(*args)
+    for _ in range(2):
+        patches.remove()
+        library.Thing().work()
+        assert calls == []
+        patches.install()
+        library.Thing().work()
+        assert calls == ["call"]
+        calls.clear()
+    patches.remove()
+
+
+@pytest.mark.parametrize("kind", ["wrap", "code"])
+def test_a_library_that_is_not_as_known_is_left_alone(
+    kind: str, library: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(guard, "reraise", False)
+    monkeypatch.setattr(guard, "_reported", set())
+    calls = Calls()
+    patches = Patches(
+        [
+            calls.patch(kind, library, "Thing.gone"),
+            WrapPatch(library.__name__, "Gone.work", calls.around, optional=True),
+            calls.patch(kind, library),
+        ]
+    )
+    for _ in range(2):
+        patches.install()
+        assert library.Thing().work(7) == 7
+        patches.remove()
+    assert calls == ["call", "call"]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert library.__name__ in caplog.text
