@@ -11,11 +11,11 @@ import jwt.api_jws
 import jwt.api_jwt
 import jwt.jwks_client
 import pytest
-from tests.support import Trail
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor, guard
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
+from tests.support import Trail
 
 guard.reraise = True  # in production our failures are logged; here they fail the test
 

@@ -208,6 +208,8 @@ def test_scopes_are_told_apart() -> None:
 def test_tokens_minted_in_a_refresh_name_the_last_refresh_token() -> None:
     verdicts = decide(look(token="r1", token_use="refresh"), look(token="r2", token_use="refresh"), mint("a"))
     assert verdicts[2].attributes["jwt.parent.jti"] == "r2"
+    r1, r2 = (look(token=token, token_use="refresh") for token in ("r1", "r2"))
+    assert decide(r1, r2, r1, mint("a"))[2].attributes["jwt.parent.jti"] == "r1"
     verdicts = decide(mint("a"), look(token="r1", token_use="refresh"))  # minted before it was checked
     assert (verdicts[0].name, verdicts[0].attributes["jwt.parent.jti"]) == ("jwt.refreshed", "r1")
     verdicts = decide(look(token="r1", token_use="refresh"), refuse("revoked"), mint("a"))

@@ -159,6 +159,7 @@ FAILURES = [
     Failure(
         "audience of another type", "application_error", partial(mint, aud="a"), "signature", True, call={"audience": 7}
     ),
+    Failure("leeway of another type", "application_error", mint, "signature", True, call={"leeway": "5"}),
     Failure("options of another type", "application_error", mint, options=7),
 ]
 

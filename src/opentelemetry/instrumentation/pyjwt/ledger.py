@@ -219,10 +219,8 @@ class Ledger:
 
     def _parent(self) -> Entry | None:
         """The refresh token that tokens minted in this request come from: the last valid one presented."""
-        for entry in reversed(self._entries):
-            if entry.accepted and entry.facts.token_use == "refresh":
-                return entry
-        return None
+        refresh = [entry for entry in self._entries if entry.accepted and entry.facts.token_use == "refresh"]
+        return max(refresh, key=lambda entry: entry.time_unix_nano, default=None)
 
 
 _current: ContextVar[Ledger | None] = ContextVar("opentelemetry_pyjwt_ledger", default=None)

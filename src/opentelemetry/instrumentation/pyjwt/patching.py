@@ -11,15 +11,20 @@ ours, and else our part of it goes inert.
 from __future__ import annotations
 
 import inspect
+import logging
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any, Protocol
 
 import wrapt
 
 from opentelemetry.instrumentation.pyjwt import guard
+
+_logger = logging.getLogger(__name__)
 
 Around = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -105,14 +110,49 @@ def _wraps(wrapper: Any, wrapped: Any) -> bool:
 # --- The table --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Library:
+    """Patches that reach into a library, and the versions of it in which we know our way.
+
+    Args:
+        distribution: name of the library's distribution.
+        since: the oldest version known.
+        before: the first version not known any more.
+        patches: what to patch.
+    """
+
+    distribution: str
+    since: tuple[int, ...]
+    before: tuple[int, ...]
+    patches: tuple[Patch, ...]
+
+    def is_known(self) -> bool:
+        """Whether the version installed is one we know; if not, that is said."""
+        try:
+            version = metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            return False
+        numbers = tuple(int(number) for number in re.findall(r"\d+", version)[: max(len(self.since), len(self.before))])
+        if self.since <= numbers < self.before:
+            return True
+        known = f"{'.'.join(map(str, self.since))} up to, but not including, {'.'.join(map(str, self.before))}"
+        _logger.warning("%s %s is left alone: known are versions %s.", self.distribution, version, known)
+        return False
+
+
 class Patches:
     """A table of patches, applied as their modules are imported.
 
-    A library that is not what we know is left alone, with one error in the log; the others are unaffected.
+    A library that is not what we know is left alone, with one line in the log; the others are unaffected.
     """
 
-    def __init__(self, table: Iterable[Patch]) -> None:
-        self.table = tuple(table)
+    def __init__(self, table: Iterable[Patch | Library]) -> None:
+        rows = tuple(table)
+        self.table: tuple[Patch, ...] = tuple(
+            patch for row in rows for patch in (row.patches if isinstance(row, Library) else (row,))
+        )
+        self._library_of = {id(patch): row for row in rows if isinstance(row, Library) for patch in row.patches}
+        self._known: dict[str, bool] = {}
         self._installed = False
         self._waiting = False
 
@@ -145,6 +185,14 @@ class Patches:
         for patch in self.table:
             if patch.module == module.__name__:
                 try:
-                    patch.apply(module)
+                    if self._is_known(self._library_of.get(id(patch))):
+                        patch.apply(module)
                 except Exception as error:
                     guard.report(error, f"Patching {patch.module}")
+
+    def _is_known(self, library: Library | None) -> bool:
+        if library is None:
+            return True
+        if library.distribution not in self._known:
+            self._known[library.distribution] = library.is_known()
+        return self._known[library.distribution]

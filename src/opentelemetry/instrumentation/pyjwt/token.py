@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import hashlib
 import hmac
 import logging
@@ -27,8 +26,9 @@ _logger = logging.getLogger(__name__)
 # the attacker's to command. Its fingerprint and its verdict are recorded all the same.
 PARSE_LIMIT: Final = 64 * 1024
 
-# Tokens whose facts are kept, a few kilobytes each.
+# Tokens whose facts are kept, and how long such a token may be.
 MEMO_LIMIT: Final = 1024
+MEMO_TOKEN_LIMIT: Final = 8 * 1024
 
 # RFC 9068 says at+jwt in the header; libraries say it in a claim, in these words.
 _TOKEN_USES: Final = {
@@ -148,7 +148,7 @@ class TokenReader:
                 )
             self._key = pseudonym_key or secrets.token_bytes(32)
         self.subject: Callable[[str], str | None] = (
-            self._plain_subject if self._plain else _omitted if self._omit else functools.lru_cache(1024)(self._keyed)
+            self._plain_subject if self._plain else _omitted if self._omit else self._keyed
         )
 
         self._memo: dict[int, tuple[Mapping[str, Any], Mapping[str, Any], TokenFacts]] = {}
@@ -161,15 +161,16 @@ class TokenReader:
         A token is presented again and again while it lives, so its facts are kept. They are found by a keyed
         hash of the token and used only if header and claims are equal too, so never for another token.
         """
-        key = hash(token)
+        key = identity(token)
         known = self._memo.get(key)
         if known is not None and known[1] == claims and known[0] == header:
             return known[2]
         facts = self.read(token, header, claims, True)
-        if len(self._memo) >= MEMO_LIMIT:
-            self._memo.clear()
-        # Copies: the application may do with its claims what it likes.
-        self._memo[key] = (dict(header), dict(claims), facts)
+        if isinstance(token, (str, bytes)) and len(token) <= MEMO_TOKEN_LIMIT:
+            if len(self._memo) >= MEMO_LIMIT:
+                self._memo.clear()
+            # Copies: the application may do with its claims what it likes.
+            self._memo[key] = (dict(header), dict(claims), facts)
         return facts
 
     def read(self, token: object, header: Mapping[str, Any], claims: Mapping[str, Any], verified: bool) -> TokenFacts:

@@ -8,6 +8,7 @@ one fails the traceback names the step.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
@@ -196,7 +197,7 @@ def _diagnose(error: Exception, call: _Call) -> tuple[int, str]:
     if not kind.__module__.startswith("jwt."):
         if step in _STRUCTURE_STEPS:  # a surrogate in the token, a payload nested too deep
             return _STRUCTURE, semconv.MALFORMED
-        if step in _CLAIM_STEPS:  # exp that is null or infinite
+        if step in _CLAIM_STEPS and not _is_number(call, step):  # exp that is null or infinite; else it is the leeway
             return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
         if _is_pyjwt_error(kind):
             return _CLAIM, semconv.REFUSED  # the application's own exception, from its own subclass
@@ -215,6 +216,11 @@ def _diagnose(error: Exception, call: _Call) -> tuple[int, str]:
     if step == "decode_complete" and call.wants_verification and not call.algorithms and "algorithms" in str(error):
         return _CALL, semconv.APPLICATION_ERROR  # no algorithms, which PyJWT asks for before it looks at the token
     return _STRUCTURE, semconv.MALFORMED
+
+
+def _is_number(call: _Call, step: str) -> bool:
+    value = (call.claims or {}).get(step.removeprefix("_validate_"))
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _step(traceback: TracebackType | None) -> str:
