@@ -33,8 +33,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 KEY = "a-secret-key-of-at-least-thirty-two-bytes"
-CALLS = 200  # of each variant in a round, fewer than the batch processor's queue holds
-WARM_UP = 40  # exchanging code makes the interpreter specialise anew
+CALLS = 200  # of each variant in a round: fewer than wake the batch processor, which would wake in anybody's turn
+WARM_UP = 200  # exchanging code makes the interpreter specialise anew
 
 Decode = Callable[[str], Any]
 
@@ -115,12 +115,15 @@ def by_hand(key: Any, algorithm: str, logger: Logger) -> Decode:
     return decode
 
 
-def cost(decode: Decode, given: str, tracer: trace.Tracer | None, where: Callable[[], Any]) -> float:
+def cost(
+    decode: Decode, given: str, tracer: trace.Tracer | None, where: Callable[[], Any], provider: LoggerProvider
+) -> float:
     """Thread CPU time of a call, in microseconds, span and all."""
     span = (lambda: tracer.start_as_current_span("request")) if tracer is not None else nullcontext
     for _ in range(WARM_UP):
         with span(), where():
             decode(given)
+    provider.force_flush()
     gc.collect()
     gc.disable()
     started = time.thread_time_ns()
@@ -169,22 +172,22 @@ def measure(rounds: int) -> dict[str, list[float]]:
             ) -> float:
                 PyJWTInstrumentor().instrument(**options)
                 try:
-                    return cost(plain, given, tracer, where)
+                    return cost(plain, given, tracer, where, provider)
                 finally:
                     PyJWTInstrumentor().uninstrument()
 
             variants: dict[str, Callable[[], float]] = {
-                "bare": lambda: cost(plain, given, tracer, nullcontext),  # noqa: B023  # called in this turn
+                "bare": lambda: cost(plain, given, tracer, nullcontext, provider),  # noqa: B023  # called in this turn
                 "plugin": plugin,
             }
             if logs:
-                variants["by hand"] = lambda: cost(hand, given, tracer, nullcontext)  # noqa: B023  # likewise
+                variants["by hand"] = lambda: cost(hand, given, tracer, nullcontext, provider)  # noqa: B023  # likewise
                 variants["plugin, in a ledger"] = lambda: plugin(lambda: action("request"))  # likewise
             names = list(variants)
             names = names[turn % len(names) :] + names[: turn % len(names)]
             costs = {name: variants[name]() for name in names}
             note(situation, "bare", costs["bare"])
-            note(situation, "uninstrumented", cost(plain, given, tracer, nullcontext) - costs["bare"])
+            note(situation, "uninstrumented", cost(plain, given, tracer, nullcontext, provider) - costs["bare"])
             for name in names:
                 if name != "bare":
                     note(situation, name, costs[name] - costs["bare"])

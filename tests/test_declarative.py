@@ -26,7 +26,7 @@ import sys
 from opentelemetry.configuration import configure_sdk, load_config_file
 configure_sdk(load_config_file(sys.argv[1]))
 from opentelemetry.instrumentation.pyjwt import audit
-settings = audit.running().settings
+settings = audit.active.settings
 print(settings.subject, settings.pseudonym_key.decode(), *settings.capture_claims, settings.capture_validated,
       *settings.trusted_proxies)
 """

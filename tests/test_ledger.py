@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from opentelemetry.instrumentation.pyjwt.bounds import frozen
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger
 from opentelemetry.instrumentation.pyjwt.verdict import Check, Verdict
 from tests.looks import (
@@ -167,7 +168,7 @@ def test_looks_become_a_verdict(title: str) -> None:
 
 def attributes_of(*steps: Step, status: int | None = 200) -> dict[str, Any]:
     (verdict,) = decide(*steps, status=status)
-    return verdict.attributes
+    return frozen(verdict.attributes)
 
 
 def test_the_outcome_goes_with_the_event() -> None:

@@ -31,7 +31,7 @@ def record_revocation(
         issuer: whose jti it is, ``jwt.iss``.
         token_use: ``access``, ``refresh`` or ``id``.
     """
-    active = audit.running()
+    active = audit.active
     if active is None or (scene := active.scene()) is None:
         return
     _, ledger, _ = scene
@@ -58,7 +58,7 @@ def record_scope_check(
         granted: scopes the token grants, if the application knows better than the token's own claims.
         allowed: the application's decision; unset, the token must grant all that is required.
     """
-    active, ledger = audit.running(), current_ledger()
+    active, ledger = audit.active, current_ledger()
     if active is not None and ledger is not None and not ledger.muted:
         active.emit(
             ledger, ledger.scope_checked(_scopes(required), None if granted is None else _scopes(granted), allowed)
@@ -74,7 +74,7 @@ def action(name: str, *, client: str | None = None) -> Iterator[None]:
         client: address of whoever asked for it, ``client.address`` on its events.
     """
     ledger = _begin(name, client)
-    active = audit.running()
+    active = audit.active
     if ledger is None or active is None:
         yield
         return
@@ -90,12 +90,12 @@ def action(name: str, *, client: str | None = None) -> Iterator[None]:
 def current_token() -> TokenFacts | None:
     """The token that was verified last in this request and is accepted so far, or ``None``."""
     ledger = current_ledger()
-    return None if ledger is None or ledger.muted or audit.running() is None else ledger.token()
+    return None if ledger is None or ledger.muted or audit.active is None else ledger.token()
 
 
 @guarded(None)
 def _begin(name: str, client: str | None) -> Ledger | None:
-    active = audit.running()
+    active = audit.active
     if active is None:
         return None
     attributes: dict[str, Value] = {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
-from opentelemetry.instrumentation.pyjwt.bounds import Value
+from opentelemetry.instrumentation.pyjwt.bounds import Scalar, Value
 from opentelemetry.instrumentation.pyjwt.verdict import Verdict
 
 INFO: Final = "INFO"
@@ -35,13 +35,16 @@ class AuditEvent(NamedTuple):
     time_unix_nano: int  #: when the token was seen, nanoseconds since the epoch
     severity: str  #: ``INFO``, ``WARN`` or ``ERROR``
     body: str  #: the name, and the reason of a rejection; never a claim
-    attributes: Mapping[str, Value]
+    attributes: Mapping[str, Scalar | Sequence[Scalar]]
 
 
 def event_of(verdict: Verdict, request: Mapping[str, Value]) -> AuditEvent:
     """The event of ``verdict``, which happened in a request with these attributes."""
     name, time_unix_nano, shown, reason, _ = verdict
-    attributes = {**shown, **request, semconv.RECORD_ID: f"{_prefix}{next(_numbers):012x}"}
+    attributes = shown.copy()
+    if request:
+        attributes.update(request)
+    attributes[semconv.RECORD_ID] = f"{_prefix}{next(_numbers):012x}"
     if reason is None:
         return _event((name, time_unix_nano, _SEVERITIES[name], name, attributes))
     severity = ERROR if reason == semconv.TOKEN_REVOKED else WARN
@@ -49,7 +52,7 @@ def event_of(verdict: Verdict, request: Mapping[str, Value]) -> AuditEvent:
 
 
 # What AuditEvent(...) does, without a Python frame.
-_event: Callable[[tuple[str, int, str, str, Mapping[str, Value]]], AuditEvent] = partial(tuple.__new__, AuditEvent)
+_event: Callable[[tuple[str, int, str, str, dict[str, Value]]], AuditEvent] = partial(tuple.__new__, AuditEvent)
 
 # Record ids are UUIDs of our own making (RFC 9562 §5.8): 74 random bits that stand for the process, then the number
 # of the record in it. Several times as fast as random ones, no less unique, and in order.

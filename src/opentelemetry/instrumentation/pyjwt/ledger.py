@@ -173,11 +173,15 @@ class Ledger:
         The SERVER span shows a token of the request, another one that was looked at below it.
         """
         with self._lock:
-            here = [entry for entry in self._entries if span is self.span or entry.origin[1] is span]
-            here.sort(
-                key=lambda entry: (entry is self.current, entry.conclusive, not entry.minted, entry.time_unix_nano)
-            )
-            verdict = preview(here[-1]) if here else None
+            entry = self.current if span is self.span else None
+            if entry is None:
+                here = (one for one in self._entries if span is self.span or one.origin[1] is span)
+                entry = max(here, key=_telling, default=None)
+            if entry is None:
+                return None
+            if self.closed and entry.judged is not None:
+                return entry.judged
+            verdict = preview(entry)
             return None if verdict is None else verdict.attributes
 
     def attributes(self) -> Mapping[str, Value]:
@@ -221,6 +225,11 @@ class Ledger:
         """The refresh token that tokens minted in this request come from: the last valid one presented."""
         refresh = [entry for entry in self._entries if entry.accepted and entry.facts.token_use == "refresh"]
         return max(refresh, key=lambda entry: entry.time_unix_nano, default=None)
+
+
+def _telling(entry: Entry) -> tuple[bool, bool, int]:
+    """How much a token tells of its request: one refused or verified most, one minted least, a later one more."""
+    return entry.conclusive, not entry.minted, entry.time_unix_nano
 
 
 _current: ContextVar[Ledger | None] = ContextVar("opentelemetry_pyjwt_ledger", default=None)

@@ -51,10 +51,10 @@ class TokenFacts:
     ``sub`` is plain here whatever the subject policy, for it stays in the process.
     """
 
-    __slots__ = ("attributes", "scopes", "sub", "token_use", "verified")
+    __slots__ = ("scopes", "shown", "sub", "token_use", "verified")
 
-    #: The ``jwt.*`` and ``user.*`` attributes, bounded, subjects as the policy has them.
-    attributes: Mapping[str, Value]
+    # The attributes as events and spans show them. Shared: to be copied, not changed.
+    shown: dict[str, Value]
     #: Scopes granted by the token, whole; ``None`` if it names none.
     scopes: tuple[str, ...] | None
     sub: str | None
@@ -64,14 +64,14 @@ class TokenFacts:
 
     def __init__(
         self,
-        attributes: Mapping[str, Value],
+        shown: dict[str, Value],
         sub: str | None,
         scopes: tuple[str, ...] | None,
         token_use: str | None,
         verified: bool,
     ) -> None:
         store = object.__setattr__
-        store(self, "attributes", attributes)
+        store(self, "shown", shown)
         store(self, "sub", sub)
         store(self, "scopes", scopes)
         store(self, "token_use", token_use)
@@ -80,11 +80,17 @@ class TokenFacts:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"TokenFacts is frozen: cannot set {name!r}")
 
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The ``jwt.*`` and ``user.*`` attributes, bounded, subjects as the policy has them."""
+        return bounds.frozen(self.shown)
+
     def __getattr__(self, name: str) -> Any:
         try:
-            return self.attributes.get(_ATTRIBUTES[name])
+            value = self.shown.get(_ATTRIBUTES[name])
         except KeyError:
             raise AttributeError(f"TokenFacts has no attribute {name!r}") from None
+        return tuple(value) if isinstance(value, list) else value
 
     def __repr__(self) -> str:
         return f"TokenFacts(jti={self.jti!r}, iss={self.iss!r}, verified={self.verified})"
@@ -274,9 +280,9 @@ class TokenReader:
             value = attributes.get(name)
             if value == plain:
                 replaced: Value | None = shown
-            elif isinstance(value, tuple) and plain in value:
+            elif isinstance(value, list) and plain in value:
                 items = (shown if item == plain else item for item in value)
-                replaced = tuple(item for item in items if item is not None) or None
+                replaced = [item for item in items if item is not None] or None
             else:
                 continue
             if replaced is None:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
-from opentelemetry.instrumentation.pyjwt.bounds import INT64_MIN, Value, as_texts
+from opentelemetry.instrumentation.pyjwt.bounds import INT64_MIN, Scalar, Value, as_texts
 from opentelemetry.instrumentation.pyjwt.token import TokenFacts
 
 
@@ -86,6 +86,7 @@ class Entry:
     scopes: tuple[Scope, ...] = ()
     status: int | None = None  # the response's, if it is about this token
     reported: tuple[str, str | None] | None = None
+    judged: dict[str, Value] | None = None  # attributes of the last verdict
 
     def __init__(self, identity: int, facts: TokenFacts, origin: Any, *, minted: bool = False) -> None:
         self.identity = identity
@@ -153,15 +154,18 @@ def judge(entry: Entry, parent: Entry | None) -> Verdict | None:
     if entry.minted:
         if entry.reported:
             return None
-        name, reason, attributes = semconv.ISSUED, None, dict(entry.facts.attributes)
+        name, reason, attributes = semconv.ISSUED, None, entry.facts.shown.copy()
         if parent is not None:
             name = semconv.REFRESHED
-            if (jti := parent.facts.attributes.get(semconv.JTI)) is not None:
+            if (jti := parent.facts.shown.get(semconv.JTI)) is not None:
                 attributes[semconv.PARENT_JTI] = jti
         verdict: Verdict | None = Verdict(name, entry.time_unix_nano, attributes, reason, entry)
     else:
         verdict = preview(entry)
-    if verdict is None or entry.reported == (verdict.name, verdict.reason):
+    if verdict is None:
+        return None
+    entry.judged = verdict.attributes
+    if entry.reported == (verdict.name, verdict.reason):
         return None
     entry.reported = (verdict.name, verdict.reason)
     return verdict
@@ -197,7 +201,7 @@ def judge_alone(look: Look) -> Verdict | None:
 
 def judge_minted_alone(facts: TokenFacts) -> Verdict:
     """The verdict on a token minted outside any request."""
-    return Verdict(semconv.ISSUED, time.time_ns(), dict(facts.attributes), None, None)
+    return Verdict(semconv.ISSUED, time.time_ns(), facts.shown.copy(), None, None)
 
 
 def _outcome(entry: Entry) -> tuple[str, str | None]:
@@ -216,10 +220,11 @@ def _outcome(entry: Entry) -> tuple[str, str | None]:
 
 
 def _attributes(facts: TokenFacts, checks: int, time_unix_nano: int, name: str, reason: str | None) -> dict[str, Value]:
-    attributes = dict(facts.attributes)
+    attributes = facts.shown.copy()
     exp = attributes.get(semconv.EXP)
     if exp is not None:
-        attributes[semconv.EXPIRES_IN] = max(exp - time_unix_nano // 1_000_000_000, INT64_MIN)  # type: ignore[operator]  # an int
+        left = exp - time_unix_nano // 1_000_000_000  # type: ignore[operator]  # an int
+        attributes[semconv.EXPIRES_IN] = left if left > INT64_MIN else INT64_MIN
     if made := _CHECKS_OF[checks & _ALL_REPORTED]:
         attributes[semconv.CHECKS] = made
     attributes[semconv.OUTCOME] = _OUTCOMES[name]
@@ -242,7 +247,7 @@ def _add_scopes(attributes: dict[str, Value], entry: Entry) -> None:
         (semconv.SCOPE_MISSING, missing),
     ):
         if scopes:
-            attributes[key] = as_texts(tuple(scopes))
+            attributes[key] = as_texts(list(scopes))
     attributes[semconv.SCOPE_OUTCOME] = "sufficient" if entry.sufficient else "insufficient"
 
 
@@ -253,8 +258,8 @@ def judge_revocation(attributes: dict[str, Value]) -> Verdict:
 
 def key_of(facts: TokenFacts) -> tuple[object, ...] | None:
     """What makes two spellings one token: issuer and jti; and its use, for pairs exist that share a jti."""
-    jti = facts.attributes.get(semconv.JTI)
-    return None if jti is None else (facts.attributes.get(semconv.ISS), jti, facts.token_use)
+    jti = facts.shown.get(semconv.JTI)
+    return None if jti is None else (facts.shown.get(semconv.ISS), jti, facts.token_use)
 
 
 _OUTCOMES: Final = {
@@ -265,6 +270,6 @@ _OUTCOMES: Final = {
 }
 _ALL_REPORTED: Final = sum(check for check, _ in _REPORTED)
 # By flags: the names of the checks, ready made.
-_CHECKS_OF: Final = tuple(
-    tuple(name for check, name in _REPORTED if flags & check) for flags in range(_ALL_REPORTED + 1)
+_CHECKS_OF: Final[tuple[list[Scalar], ...]] = tuple(
+    [name for check, name in _REPORTED if flags & check] for flags in range(_ALL_REPORTED + 1)
 )

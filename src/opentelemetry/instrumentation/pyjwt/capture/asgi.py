@@ -56,7 +56,7 @@ async def serve(app: App, scope: Scope, receive: Receive, send: Send, route: Rou
         app: the application, called as it would have been.
         route: gives the route's template once the request has been routed.
     """
-    active = audit.running()
+    active = audit.active
     ledger = None if active is None else begin(active, scope, route)
     if active is None or ledger is None:
         await app(scope, receive, send)

@@ -16,6 +16,6 @@ def refuse(reason: str, *, jti: object = None) -> None:
         reason: ``revoked``, ``wrong_type`` or ``refused`` (:mod:`~..semconv`).
         jti: which token; unset, the one verified or refused last.
     """
-    active, ledger = audit.running(), current_ledger()
+    active, ledger = audit.active, current_ledger()
     if active is not None and ledger is not None and not ledger.muted:
         active.emit(ledger, ledger.refused(reason, jti=as_text(jti)))

@@ -9,13 +9,14 @@ one fails the traceback names the step.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import audit, guard, semconv
+from opentelemetry.instrumentation.pyjwt.audit import Audit, Scene
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
@@ -46,8 +47,10 @@ class _Call:
         self.token = token
         self.algorithms = algorithms
         self.options = options
+        self.scene = _scene()
+        self.heard = self.scene is not None and self.scene[0]
         self.reset: Token[_Call | None] = _call.set(self)
-        self.started = time.perf_counter()
+        self.started = perf_counter()
 
     @property
     def wants_verification(self) -> bool:
@@ -58,43 +61,47 @@ class _Call:
 _call: ContextVar[_Call | None] = ContextVar("opentelemetry_pyjwt_call", default=None)
 
 
+def _scene() -> Scene | None:
+    try:
+        return None if audit.active is None else audit.active.scene()
+    except Exception as failure:
+        guard.report(failure, "Looking for the request")
+        return None
+
+
 # --- PyJWT.decode_complete -----------------------------------------------------------------------------------
 
 
 def _end_decode(call: _Call, result: Any, error: BaseException | None) -> None:
     _call.reset(call.reset)
     try:
-        parent = _call.get()
-        if parent is not None and parent.is_key_lookup:
-            parent.error = error  # part of the look-up: the caller reads no claims
-        elif error is None:
-            _accepted(call, result)
+        seconds = perf_counter() - call.started
+        outer = _call.get()
+        if outer is not None and outer.is_key_lookup:
+            outer.error = error  # part of the look-up: the caller reads no claims
+            return
+        active, scene = audit.active, call.scene
+        if active is None or scene is None:
+            return
+        if error is None:
+            _accepted(call, result, seconds, active, scene)
         elif isinstance(error, Exception):
-            _failed(call, error)
+            _failed(call, error, seconds, active, scene)
     except Exception as failure:
         guard.report(failure, "Recording a decode")
 
 
-def _accepted(call: _Call, result: dict[str, Any]) -> None:
-    seconds = time.perf_counter() - call.started
-    active = audit.running()
-    if active is None or (scene := active.scene()) is None:
-        return
-    token, header, verified = call.token, result["header"], call.checked & _SIGNATURE
+def _accepted(call: _Call, result: dict[str, Any], seconds: float, active: Audit, scene: Scene) -> None:
+    header, verified = result["header"], call.checked & _SIGNATURE
     if scene[0]:
-        claims = result["payload"]
-        reader = active.reader
+        token, claims, reader = call.token, result["payload"], active.reader
         facts = reader.read_verified(token, header, claims) if verified else reader.read(token, header, claims, False)
         active.presented(scene, new_look((identity(token), facts, call.checked, 0, None, True)))
     if verified:
-        active.verification(seconds, None, header.get("alg"))
+        active.metrics.verification(seconds, None, header.get("alg"))
 
 
-def _failed(call: _Call, error: Exception) -> None:
-    seconds = time.perf_counter() - call.started
-    active = audit.running()
-    if active is None or (scene := active.scene()) is None:
-        return
+def _failed(call: _Call, error: Exception, seconds: float, active: Audit, scene: Scene) -> None:
     failed, reason = _diagnose(error, call)
     token, header, claims = call.token, call.header, call.claims
     if scene[0]:
@@ -105,7 +112,7 @@ def _failed(call: _Call, error: Exception) -> None:
         active.presented(scene, Look(identity(token), facts, passed, failed, reason))
     if call.wants_verification:
         # The algorithm is the token's word until the signature is good.
-        active.verification(seconds, reason, None if header is None else header.get("alg"))
+        active.metrics.verification(seconds, reason, None if header is None else header.get("alg"))
 
 
 def _passed_before(checked: int, failed: int, error: Exception) -> int:
@@ -134,7 +141,7 @@ def _signature_verified(header: dict[str, Any]) -> None:
 
 def _claims_to_validate(claims: dict[str, Any], options: dict[str, Any], audience: object, issuer: object) -> None:
     call = _call.get()
-    if call is None:
+    if call is None or not call.heard:
         return
     try:
         call.claims = claims
@@ -265,13 +272,13 @@ def _end_encode(payload: Any, token: Any, error: BaseException | None) -> None:
     if error is not None:
         return
     try:
-        active = audit.running()
+        active = audit.active
         if active is None or (scene := active.scene()) is None:
             return
         if scene[0]:
             active.minted(scene, identity(token), active.reader.read_minted(token, payload))
         else:
-            active.count(semconv.ISSUED)
+            active.metrics.count(semconv.ISSUED)
     except Exception as failure:
         guard.report(failure, "Recording an encode")
 
@@ -283,7 +290,7 @@ def _end_header(token: Any, header: Any, error: BaseException | None) -> None:
     """A header that was read is no use of a token, but its key may turn out not to be had; and a token that
     fails here gets no further."""
     try:
-        active = audit.running()
+        active = audit.active
         if active is None or not (error is None or isinstance(error, Exception)):
             return
         if error is None and current_ledger() is None:
@@ -312,8 +319,8 @@ def _end_key_lookup(call: _KeyLookup, result: Any, error: BaseException | None) 
     if error is None or not isinstance(error, Exception):
         return
     try:
-        active = audit.running()
-        if active is None or (scene := active.scene()) is None or not scene[0]:
+        active, scene = audit.active, call.scene
+        if active is None or scene is None or not call.heard:
             return
         failed, reason = _KEY, semconv.KEY_UNAVAILABLE
         if call.error is error:  # not the key: the token could not be read
@@ -329,7 +336,7 @@ def _end_signing_key(kid: Any, result: Any, error: BaseException | None) -> None
     if error is None or not isinstance(error, Exception):
         return
     try:
-        active, ledger, lookup = audit.running(), current_ledger(), _call.get()
+        active, ledger, lookup = audit.active, current_ledger(), _call.get()
         if active is not None and ledger is not None and not ledger.muted and not (lookup and lookup.is_key_lookup):
             active.emit(ledger, ledger.key_unavailable(as_text(kid)))
     except Exception as failure:

@@ -49,7 +49,7 @@ def serve(app: App, environ: Environ, start_response: StartResponse, route: Rout
         app: the application, called as it would have been.
         route: gives the route's template once the request has been routed.
     """
-    active = audit.running()
+    active = audit.active
     ledger = None if active is None else begin(active, environ, route)
     if active is None or ledger is None:
         return app(environ, start_response)

@@ -44,7 +44,7 @@ audit_middleware.async_capable = True  # type: ignore[attr-defined]
 
 
 def _decided(response: Any) -> Any:
-    active, ledger = audit.running(), current_ledger()
+    active, ledger = audit.active, current_ledger()
     if active is not None and ledger is not None:
         active.close(ledger, getattr(response, "status_code", None))
     return response
@@ -64,7 +64,7 @@ def _load_middleware(wrapped: Callable[..., Any], handler: Any, args: tuple[Any,
 
 
 def _get_response(wrapped: Callable[..., Any], handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    active = audit.running()
+    active = audit.active
     ledger = None if active is None else _begin(active, *args, **kwargs)
     if active is None or ledger is None:
         return wrapped(*args, **kwargs)
@@ -81,7 +81,7 @@ def _get_response(wrapped: Callable[..., Any], handler: Any, args: tuple[Any, ..
 async def _get_response_async(
     wrapped: Callable[..., Any], handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    active = audit.running()
+    active = audit.active
     ledger = None if active is None else _begin(active, *args, **kwargs)
     if active is None or ledger is None:
         return await wrapped(*args, **kwargs)

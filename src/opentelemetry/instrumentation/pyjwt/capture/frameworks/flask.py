@@ -24,7 +24,7 @@ def _handle_exception(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ..
     try:
         return wrapped(*args, **kwargs)
     except Exception:
-        active, ledger = audit.running(), current_ledger()
+        active, ledger = audit.active, current_ledger()
         if active is not None and ledger is not None:
             active.close(ledger, SERVER_ERROR)
         raise
