@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from opentelemetry.instrumentation.pyjwt.ledger import Ledger
+from opentelemetry.instrumentation.pyjwt.ledger import LATE_LIMIT, Ledger
 from opentelemetry.instrumentation.pyjwt.verdict import Verdict
 from tests.looks import header_read, look, mint, peek, refuse, scopes, shown
 
@@ -75,3 +75,12 @@ def test_threads_that_look_at_the_same_tokens_give_one_verdict_each(late: bool) 
     verdicts = at_once + ledger.close(200)
     assert sorted(str(verdict.attributes["jwt.jti"]) for verdict in verdicts) == sorted(f"t{n}" for n in range(50))
     assert len(at_once) == (50 if late else 0)
+
+
+def test_an_open_websocket_does_not_remember_tokens_without_end() -> None:
+    ledger = Ledger()
+    ledger.close(101)
+    for number in range(3 * LATE_LIMIT):
+        assert shown(look(token=f"t{number}")(ledger)) == ["jwt.validated"]
+    assert shown(look(token=f"t{number}")(ledger)) == []  # the newest is remembered
+    assert len(ledger._entries) <= LATE_LIMIT

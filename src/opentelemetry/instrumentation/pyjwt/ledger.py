@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value
@@ -27,6 +27,9 @@ from opentelemetry.instrumentation.pyjwt.verdict import (
     preview,
 )
 
+#: Tokens remembered once the request is decided, so that each is told of once.
+LATE_LIMIT: Final = 1024
+
 
 class Ledger:
     """The tokens of one request, or of one piece of work without one.
@@ -40,6 +43,7 @@ class Ledger:
         "_attributes",
         "_describe",
         "_entries",
+        "_index",
         "_lock",
         "_pending_scopes",
         "_revocations",
@@ -54,6 +58,7 @@ class Ledger:
         self._describe = describe
         self._attributes: dict[str, Value] | None = None
         self._entries: list[Entry] = []
+        self._index: dict[object, Entry] = {}  # by identity, and by what makes two spellings one token
         self._revocations: list[Verdict] = []
         self._pending_scopes: tuple[Scope, ...] = ()  # asked for before there was a token
         self._lock = Lock()
@@ -73,14 +78,14 @@ class Ledger:
     def presented(self, look: Look, origin: object = None) -> list[Verdict]:
         """A token was looked at. Gives the verdicts due now: none while the request is undecided."""
         with self._lock:
-            entry = self._find(look.identity, look.facts)
+            entry = self._find(look.identity, look.facts, look.facts.verified)
             if entry is None:
-                entry = Entry(look.identity, look.facts, origin)
-                self._entries.append(entry)
+                entry = self._enter(Entry(look.identity, look.facts, origin))
             else:
                 entry.origin = origin
                 entry.time_unix_nano = time.time_ns()
             entry.add(look)
+            self._index_by_key(entry)
             if entry.conclusive:
                 self.current = entry
                 if self._pending_scopes and entry.accepted:
@@ -90,13 +95,13 @@ class Ledger:
     def minted(self, identity: int, facts: TokenFacts, origin: object = None) -> list[Verdict]:
         """A token was minted. A token already known is encoded again by libraries for their own ends."""
         with self._lock:
-            entry = self._find(identity, facts, trusted=True)
+            entry = self._find(identity, facts, True)
             if entry is not None:
                 if entry.minted:
                     entry.facts = facts
                 return []
-            entry = Entry(identity, facts, origin, minted=True)
-            self._entries.append(entry)
+            entry = self._enter(Entry(identity, facts, origin, minted=True))
+            self._index_by_key(entry)
             return self._due(entry)
 
     def key_unavailable(self, kid: object) -> list[Verdict]:
@@ -203,16 +208,24 @@ class Ledger:
 
     # --- parts ----------------------------------------------------------------------------------------------
 
-    def _find(self, identity: int, facts: TokenFacts, trusted: bool = False) -> Entry | None:
+    def _find(self, identity: int, facts: TokenFacts, trusted: bool) -> Entry | None:
         """The entry of a token: by the token itself or, where its claims can be trusted, by its jti."""
-        for entry in self._entries:
-            if entry.identity == identity:
-                return entry
-        if (trusted or facts.verified) and self._entries and (key := key_of(facts)) is not None:
-            for entry in self._entries:
-                if (entry.minted or entry.facts.verified) and key_of(entry.facts) == key:
-                    return entry
-        return None
+        entry = self._index.get(identity)
+        if entry is None and trusted and self._index and (key := key_of(facts)) is not None:
+            entry = self._index.get(key)
+        return entry
+
+    def _enter(self, entry: Entry) -> Entry:
+        if self.closed and len(self._entries) >= LATE_LIMIT:
+            self._entries.clear()  # a WebSocket may stay open for days
+            self._index.clear()
+        self._entries.append(entry)
+        self._index[entry.identity] = entry
+        return entry
+
+    def _index_by_key(self, entry: Entry) -> None:
+        if (entry.minted or entry.facts.verified) and (key := key_of(entry.facts)) is not None:
+            self._index.setdefault(key, entry)
 
     def _due(self, entry: Entry) -> list[Verdict]:
         """After the response has started a verdict is due at once, and again only if it changes."""

@@ -86,10 +86,10 @@ class TokenFacts:
         return bounds.frozen(self.shown)
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            value = self.shown.get(_ATTRIBUTES[name])
-        except KeyError:
-            raise AttributeError(f"TokenFacts has no attribute {name!r}") from None
+        attribute = _ATTRIBUTES.get(name)
+        if attribute is None:
+            raise AttributeError(f"TokenFacts has no attribute {name!r}")
+        value = self.shown.get(attribute)
         return tuple(value) if isinstance(value, list) else value
 
     def __repr__(self) -> str:

@@ -35,8 +35,8 @@ class Check(IntFlag):
     CALL = 1 << 16  # the application's call made sense
     STRUCTURE = 1 << 17  # the token could be parsed
     KEY = 1 << 18  # its key could be had
-    ALGORITHM = 1 << 20  # its algorithm is allowed and suits the key
-    CLAIM = 1 << 19  # claims that must be there, and the application's own rules
+    ALGORITHM = 1 << 19  # its algorithm is allowed and suits the key
+    CLAIM = 1 << 20  # claims that must be there, and the application's own rules
 
 
 # A signature that has been checked was checked on a parsed token, with a key, in a call that made sense.
