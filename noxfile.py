@@ -8,7 +8,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "types", "tests", "wheel", "peers"]
+nox.options.sessions = ["lint", "types", "tests", "wheel", "oldest", "peers"]
 # A machine without the oldest or the newest Python still runs the rest, in CI too.
 nox.options.error_on_missing_interpreters = False
 
@@ -62,6 +62,17 @@ def peers(session: nox.Session) -> None:
     arguments = [str(build_wheel(session)), "--constraint", pins(HERE), *session.posargs]
     # Nox would have temporary files in this repository, and suites without a pytest configuration would find ours.
     session.run("python", "tests/peers/run.py", *arguments, env={"TMPDIR": None})
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The wheel with the oldest release of each dependency that the project promises to work with."""
+    requirements = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["instruments"]]
+    api = next(one for one in requirements if one.startswith("opentelemetry-api"))
+    requirements.append(api.replace("-api", "-sdk"))
+    session.install(str(build_wheel(session)), *(one.replace(">=", "==") for one in requirements))
+    with session.chdir(session.create_tmp()):
+        session.run("python", "-W", "error", str(ROOT / "tests/oldest.py"))
 
 
 @nox.session

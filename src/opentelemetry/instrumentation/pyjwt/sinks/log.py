@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger
@@ -23,7 +24,8 @@ class LogSink:
     def __init__(self, logger_provider: LoggerProvider | None, *, capture_validated: bool) -> None:
         self._logger: Logger = get_logger("opentelemetry.instrumentation.pyjwt", __version__, logger_provider)
         self.events = tuple(name for name in semconv.EVENTS if capture_validated or name != semconv.VALIDATED)
-        self.enabled = self._logger.enabled
+        #: Whether anybody listens; a logger older than OpenTelemetry 1.45 does not tell.
+        self.enabled: Callable[[], bool] = getattr(self._logger, "enabled", lambda: True)
 
     def __call__(self, event: AuditEvent, context: Context | None) -> None:
         name, time_unix_nano, severity, body, attributes = event
