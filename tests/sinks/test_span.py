@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from opentelemetry.instrumentation.pyjwt import action
+from opentelemetry.instrumentation.pyjwt.sinks.span import ServerSpanNoter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
@@ -172,3 +173,21 @@ def test_switched_off_nothing_is_shown(global_trail: Trail) -> None:
     assert shown(global_trail) == {"server": {}}
     assert all(isinstance(one, ReadableSpan) for one in global_trail.spans)
     global_trail.clear()
+
+
+def test_a_provider_that_cannot_be_held_weakly_is_watched_once() -> None:
+    """Logfire's is a dataclass with slots."""
+
+    class Provider:
+        __slots__ = ("added",)
+
+        def __init__(self) -> None:
+            self.added: list[object] = []
+
+        def add_span_processor(self, processor: object) -> None:
+            self.added.append(processor)
+
+    noter, one, other = ServerSpanNoter(), Provider(), Provider()
+    for provider in (one, other, one, other):
+        noter.attach(provider)  # type: ignore[arg-type]
+    assert one.added == other.added == [noter]

@@ -10,6 +10,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.pyjwt import guard
 from opentelemetry.instrumentation.pyjwt.bounds import Value
+from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.trace import Span, SpanKind, TracerProvider
 
@@ -79,8 +80,10 @@ class ServerSpanNoter:
 
     def __init__(self) -> None:
         self._known: WeakSet[TracerProvider] = WeakSet()
+        self._kept: list[TracerProvider] = []  # known likewise, but of kinds that no weak set takes
         self._last: TracerProvider | None = None
 
+    @guarded(None)
     def attach(self, provider: TracerProvider | None = None) -> None:
         """Watch ``provider``, or the global one; nothing happens if it is watched or takes no processors."""
         if provider is None:
@@ -89,9 +92,19 @@ class ServerSpanNoter:
             return
         self._last = provider
         add = getattr(provider, "add_span_processor", None)
-        if add is not None and provider not in self._known:
-            self._known.add(provider)
+        if add is not None and self._is_new(provider):
             add(self)
+
+    def _is_new(self, provider: TracerProvider) -> bool:
+        try:
+            if provider in self._known:
+                return False
+            self._known.add(provider)
+        except TypeError:  # a dataclass with slots, as Logfire's
+            if any(one is provider for one in self._kept):
+                return False
+            self._kept.append(provider)
+        return True
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         if is_server(span):
