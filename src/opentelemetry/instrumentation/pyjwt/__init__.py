@@ -9,8 +9,8 @@ from opentelemetry.instrumentation.pyjwt.api import action, current_token, recor
 from opentelemetry.instrumentation.pyjwt.capture.asgi import AuditASGIMiddleware
 from opentelemetry.instrumentation.pyjwt.capture.wsgi import AuditWSGIMiddleware
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.instrumentor import PyJWTInstrumentor
-from opentelemetry.instrumentation.pyjwt.token import TokenFacts
 from opentelemetry.instrumentation.pyjwt.version import __version__
 
 __all__ = [

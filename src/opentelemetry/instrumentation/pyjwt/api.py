@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from opentelemetry.instrumentation.pyjwt import audit, semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value, as_text
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger, enter_ledger, leave_ledger
-from opentelemetry.instrumentation.pyjwt.token import TokenFacts
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 

@@ -17,13 +17,14 @@ from opentelemetry.instrumentation.pyjwt import guard, semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value, as_value, frozen
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent, event_of
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.pyjwt.sinks import Sink
 from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
 from opentelemetry.instrumentation.pyjwt.sinks.metrics import MetricsSink
 from opentelemetry.instrumentation.pyjwt.sinks.span import is_server, note_server_span, server_spans, show
-from opentelemetry.instrumentation.pyjwt.token import TokenFacts, TokenReader
+from opentelemetry.instrumentation.pyjwt.token import TokenReader
 from opentelemetry.instrumentation.pyjwt.verdict import Look, Verdict, judge_alone, judge_minted_alone, judge_revocation
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, TracerProvider

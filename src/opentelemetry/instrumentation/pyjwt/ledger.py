@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value
-from opentelemetry.instrumentation.pyjwt.token import TokenFacts
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.verdict import (
     Check,
     Entry,

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import INT64_MIN, Scalar, Value, as_texts
-from opentelemetry.instrumentation.pyjwt.token import TokenFacts
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 
 
 class Check(IntFlag):

@@ -2,22 +2,21 @@
 
 All ways in meet in the functions patched here: ``jwt.decode`` calls ``PyJWT.decode_complete``, names imported
 early are bound to the same functions, subclasses call them by ``super()``. What a call really checked is told
-by PyJWT's own steps: ``_verify_signature`` and ``_validate_claims`` report to the call they run in, and where
-one fails the traceback names the step.
+by PyJWT's own steps: ``_verify_signature`` and ``_validate_claims`` report to the call they run in; where one
+fails, :mod:`~.diagnosis` says which.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from time import perf_counter
-from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import audit, guard, semconv
 from opentelemetry.instrumentation.pyjwt.audit import Audit, Scene
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
+from opentelemetry.instrumentation.pyjwt.capture.diagnosis import diagnose, passed_before
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
 from opentelemetry.instrumentation.pyjwt.trampoline import CodePatch
@@ -27,11 +26,7 @@ from opentelemetry.instrumentation.pyjwt.verdict import Check, Look, new_look
 _SIGNATURE: Final = int(Check.SIGNATURE)
 _EXP, _NBF, _IAT = int(Check.EXP), int(Check.NBF), int(Check.IAT)
 _AUD, _ISS, _SUB, _JTI = int(Check.AUD), int(Check.ISS), int(Check.SUB), int(Check.JTI)
-_CALL, _STRUCTURE, _CLAIM = int(Check.CALL), int(Check.STRUCTURE), int(Check.CLAIM)
-_KEY, _ALGORITHM = int(Check.KEY), int(Check.ALGORITHM)
-
-# The order in which PyJWT's _validate_claims makes its checks, after those of required claims.
-_CLAIM_CHECKS: Final = (_IAT, _NBF, _EXP, _ISS, _AUD, _SUB, _JTI)
+_STRUCTURE, _KEY = int(Check.STRUCTURE), int(Check.KEY)
 
 
 class _Call:
@@ -102,30 +97,17 @@ def _accepted(call: _Call, result: dict[str, Any], seconds: float, active: Audit
 
 
 def _failed(call: _Call, error: Exception, seconds: float, active: Audit, scene: Scene) -> None:
-    failed, reason = _diagnose(error, call)
+    failed, reason = diagnose(error, call)
     token, header, claims = call.token, call.header, call.claims
     if scene[0]:
         if header is not None and claims is not None:  # the signature was good, so the claims are to be believed
-            facts, passed = active.reader.read(token, header, claims, True), _passed_before(call.checked, failed, error)
+            facts, passed = active.reader.read(token, header, claims, True), passed_before(call.checked, failed, error)
         else:  # or PyJWT never came to look at the claims
             facts, passed = active.reader.read_raw(token, header is not None), call.checked & _SIGNATURE
         active.presented(scene, Look(identity(token), facts, passed, failed, reason))
     if call.wants_verification:
         # The algorithm is the token's word until the signature is good.
         active.metrics.verification(seconds, reason, None if header is None else header.get("alg"))
-
-
-def _passed_before(checked: int, failed: int, error: Exception) -> int:
-    """The checks that passed before the one that failed: the signature, then claims in PyJWT's order."""
-    passed = checked & _SIGNATURE
-    if failed == _CLAIM and not _validating(error.__traceback__):
-        return checked  # a subclass's own rule failed, after PyJWT's checks
-    if failed in _CLAIM_CHECKS:
-        for check in _CLAIM_CHECKS:
-            if check == failed:
-                break
-            passed |= checked & check
-    return passed
 
 
 # --- Its steps: PyJWS._verify_signature, PyJWT._validate_claims ------------------------------------------------
@@ -163,102 +145,6 @@ def _claims_to_validate(claims: dict[str, Any], options: dict[str, Any], audienc
         call.checked |= checked
     except Exception as failure:
         guard.report(failure, "Reading the checks of a decode")
-
-
-# --- Why a decode failed ------------------------------------------------------------------------------------------
-
-_REASONS: Final = {
-    "ExpiredSignatureError": (_EXP, semconv.EXPIRED),
-    "InvalidAudienceError": (_AUD, semconv.INVALID_AUDIENCE),
-    "InvalidIssuerError": (_ISS, semconv.INVALID_ISSUER),
-    "InvalidSubjectError": (_SUB, semconv.INVALID_SUBJECT),
-    "InvalidJTIError": (_JTI, semconv.INVALID_JTI),
-    "InvalidIssuedAtError": (_IAT, semconv.INVALID_CLAIM),
-    "InvalidSignatureError": (_SIGNATURE, semconv.INVALID_SIGNATURE),
-    "InvalidAlgorithmError": (_ALGORITHM, semconv.INVALID_ALGORITHM),
-    "InvalidKeyError": (_ALGORITHM, semconv.INVALID_KEY),
-    "PyJWKError": (_KEY, semconv.INVALID_KEY),
-    "PyJWKSetError": (_KEY, semconv.KEY_UNAVAILABLE),
-    "PyJWKClientError": (_KEY, semconv.KEY_UNAVAILABLE),
-    "PyJWKClientConnectionError": (_KEY, semconv.KEY_UNAVAILABLE),
-}
-# PyJWT's steps by the names of their functions, the same from 2.8 on, innermost first in a traceback.
-_CLAIM_STEPS: Final = {
-    "_validate_iat": _IAT,
-    "_validate_nbf": _NBF,
-    "_validate_exp": _EXP,
-    "_validate_iss": _ISS,
-    "_validate_aud": _AUD,
-    "_validate_sub": _SUB,
-    "_validate_jti": _JTI,
-}
-_STRUCTURE_STEPS: Final = frozenset(
-    {"_load", "_decode_base64url_segment", "_validate_headers", "_validate_kid", "_validate_crit", "_decode_payload"}
-)
-
-
-def _diagnose(error: Exception, call: _Call) -> tuple[int, str]:
-    """The check that failed, and the reason, from the exception and the step it was raised in."""
-    step = _step(error.__traceback__)
-    kind = type(error)
-    if not kind.__module__.startswith("jwt."):
-        if step in _STRUCTURE_STEPS:  # a surrogate in the token, a payload nested too deep
-            return _STRUCTURE, semconv.MALFORMED
-        if step in _CLAIM_STEPS and not _is_number(call, step):  # exp that is null or infinite; else it is the leeway
-            return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
-        if _is_pyjwt_error(kind):
-            return _CLAIM, semconv.REFUSED  # the application's own exception, from its own subclass
-        return _CALL, semconv.APPLICATION_ERROR
-    known = _REASONS.get(kind.__name__)
-    if known is not None:
-        return known
-    if kind.__name__ == "ImmatureSignatureError":
-        return _CLAIM_STEPS.get(step, _NBF), semconv.NOT_YET_VALID
-    if kind.__name__ == "MissingRequiredClaimError":
-        return _CLAIM_STEPS.get(step, _CLAIM), semconv.MISSING_CLAIM
-    if step in _CLAIM_STEPS:
-        return _CLAIM_STEPS[step], semconv.INVALID_CLAIM
-    if step in _STRUCTURE_STEPS or call.header is not None:
-        return _STRUCTURE, semconv.MALFORMED
-    if step == "decode_complete" and call.wants_verification and not call.algorithms and "algorithms" in str(error):
-        return _CALL, semconv.APPLICATION_ERROR  # no algorithms, which PyJWT asks for before it looks at the token
-    return _STRUCTURE, semconv.MALFORMED
-
-
-def _is_number(call: _Call, step: str) -> bool:
-    value = (call.claims or {}).get(step.removeprefix("_validate_"))
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _step(traceback: TracebackType | None) -> str:
-    """The innermost step of PyJWT's that the exception came through."""
-    step = ""
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        name = code.co_name
-        if name in _CLAIM_STEPS or name in _STRUCTURE_STEPS or name in _OTHER_STEPS:
-            step = name
-        traceback = traceback.tb_next
-    return step
-
-
-def _validating(traceback: TracebackType | None) -> bool:
-    """Whether the exception came out of PyJWT's own validation of claims."""
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code.co_name == "_validate_claims" and frame.f_globals.get("__name__") == "jwt.api_jwt":
-            return True
-        traceback = traceback.tb_next
-    return False
-
-
-_OTHER_STEPS: Final = frozenset(
-    {"decode_complete", "_verify_signature", "_validate_claims", "_validate_required_claims"}
-)
-
-
-def _is_pyjwt_error(kind: type[BaseException]) -> bool:
-    return any(base.__module__ == "jwt.exceptions" and base.__name__ == "PyJWTError" for base in kind.__mro__)
 
 
 # --- PyJWT.encode -------------------------------------------------------------------------------------------------
@@ -324,7 +210,7 @@ def _end_key_lookup(call: _KeyLookup, result: Any, error: BaseException | None) 
             return
         failed, reason = _KEY, semconv.KEY_UNAVAILABLE
         if call.error is error:  # not the key: the token could not be read
-            failed, reason = _diagnose(error, call)
+            failed, reason = diagnose(error, call)
         look = Look(identity(call.token), active.reader.read_raw(call.token), 0, failed, reason)
         active.presented(scene, look)
     except Exception as failure:
