@@ -113,16 +113,25 @@ class Ledger:
     def refused(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
         """A library or a revocation list refused a token: the one with ``jti``, or else the current one."""
         with self._lock:
-            entry = self.current if jti is None else None
-            for candidate in reversed(self._entries):
-                if entry is None and not candidate.minted and jti in (None, candidate.facts.jti):
-                    entry = candidate
+            entry = self._meant(jti)
             if entry is None:
                 return []
             entry.refusal = reason
             if reason == semconv.TOKEN_REVOKED:
                 entry.checks |= int(Check.REVOCATION)
             self.current = entry
+            return self._due(entry)
+
+    def passed(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
+        """A token, found likewise, passed the check that refuses for this ``reason``; so that refusal is lifted."""
+        with self._lock:
+            entry = self._meant(jti)
+            if entry is None:
+                return []
+            if reason == semconv.TOKEN_REVOKED:
+                entry.checks |= int(Check.REVOCATION)
+            if entry.refusal == reason:
+                entry.refusal = None
             return self._due(entry)
 
     def scope_checked(
@@ -212,6 +221,15 @@ class Ledger:
             for entry in self._entries:
                 if (entry.minted or entry.facts.verified) and key_of(entry.facts) == key:
                     return entry
+        return None
+
+    def _meant(self, jti: str | None) -> Entry | None:
+        """The entry a decision is about: the newest of the tokens presented with ``jti``, or else the current one."""
+        if jti is None and self.current is not None:
+            return self.current
+        for entry in reversed(self._entries):
+            if not entry.minted and jti in (None, entry.facts.jti):
+                return entry
         return None
 
     def _due(self, entry: Entry) -> list[Verdict]:
