@@ -58,6 +58,10 @@ def refuse(reason: str, jti: str | None = None) -> Step:
     return lambda ledger: ledger.refused(reason, jti=jti)
 
 
+def passed(reason: str, jti: str | None = None) -> Step:
+    return lambda ledger: ledger.passed(reason, jti=jti)
+
+
 def scopes(required: str, granted: str | None = None, allowed: bool | None = None) -> Step:
     return lambda ledger: ledger.scope_checked(required.split(), None if granted is None else granted.split(), allowed)
 

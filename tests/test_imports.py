@@ -8,7 +8,7 @@ import pytest
 
 from tests import isolated
 
-MODULES = ("jwt", "flask", "starlette", "fastapi", "django", "werkzeug")
+MODULES = ("jwt", "flask", "starlette", "fastapi", "django", "werkzeug", "flask_jwt_extended")
 SHOW = """
     import sys
     from inspect import getattr_static
@@ -16,6 +16,7 @@ SHOW = """
 
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client, flask.app, starlette.applications, django.core.handlers.base
+        import flask_jwt_extended
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []
         for patch in PATCHES.table:

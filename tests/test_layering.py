@@ -49,7 +49,9 @@ def test_every_module_is_looked_at() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["bounds", "facts", "token", "verdict", "ledger", "semconv", "events", "config", "guard"])
+@pytest.mark.parametrize(
+    "name", ["bounds", "facts", "token", "verdict", "ledger", "semconv", "events", "config", "guard"]
+)
 def test_what_decides_imports_nothing_but_itself(name: str) -> None:
     assert foreign(imports(Path(f"{name}.py"))) == set()
 

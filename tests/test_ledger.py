@@ -20,6 +20,7 @@ from tests.looks import (
     look,
     mint,
     no_key,
+    passed,
     peek,
     refuse,
     scopes,
@@ -93,6 +94,23 @@ ROWS: dict[str, tuple[list[Step], int | None, list[str]]] = {
     "revoked before, then verified": ([peek(), refuse("revoked"), look()], 401, ["jwt.rejected: revoked"]),
     "nothing to refuse": ([refuse("revoked")], 401, []),
     "another refused": ([look(), refuse("revoked", "t9")], 200, ["jwt.validated"]),
+    "of the wrong type, then of the right one": (
+        [look(), refuse("wrong_type"), passed("wrong_type")],
+        200,
+        ["jwt.validated"],
+    ),
+    "refused, then of the right type": (
+        [look(), refuse("refused"), passed("wrong_type")],
+        200,
+        ["jwt.rejected: refused"],
+    ),
+    "another of the right type": (
+        [look(), refuse("wrong_type"), passed("wrong_type", "t9")],
+        422,
+        ["jwt.rejected: wrong_type"],
+    ),
+    "not revoked": ([look(), passed("revoked", "t1")], 200, ["jwt.validated"]),
+    "nothing to pass": ([passed("revoked")], 200, []),
     "verified, 401": ([look()], 401, ["jwt.rejected: refused"]),
     "verified, 403": ([look()], 403, ["jwt.denied"]),
     "verified, 404": ([look()], 404, ["jwt.validated"]),
@@ -183,7 +201,9 @@ def test_checks_of_all_looks_are_told() -> None:
     assert attributes_of(expired, without_exp)["jwt.validation.checks"] == ("signature", "exp")
     assert attributes_of(without_exp)["jwt.validation.checks"] == ("signature",)
     assert attributes_of(look(), refuse("revoked"))["jwt.validation.checks"] == ("signature", "exp", "revocation")
+    assert attributes_of(look(), passed("revoked"))["jwt.validation.checks"] == ("signature", "exp", "revocation")
     assert "revocation" not in attributes_of(look(), refuse("wrong_type"))["jwt.validation.checks"]
+    assert "revocation" not in attributes_of(look(), passed("wrong_type"))["jwt.validation.checks"]
     assert "jwt.validation.checks" not in attributes_of(peek())
 
 

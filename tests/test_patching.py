@@ -36,6 +36,14 @@ def test_the_table_holds_each_patch() -> None:
         ("django.core.handlers.base", "BaseHandler.load_middleware"),
         ("django.core.handlers.base", "BaseHandler.get_response"),
         ("django.core.handlers.base", "BaseHandler.get_response_async"),
+        ("flask_jwt_extended.jwt_manager", "JWTManager._decode_jwt_from_config"),
+        ("flask_jwt_extended.tokens", "_decode_jwt"),
+        ("flask_jwt_extended.internal_utils", "verify_token_type"),
+        ("flask_jwt_extended.internal_utils", "verify_token_not_blocklisted"),
+        ("flask_jwt_extended.internal_utils", "custom_verification_for_token"),
+        ("flask_jwt_extended.view_decorators", "_verify_token_is_fresh"),
+        ("flask_jwt_extended.view_decorators", "_load_user"),
+        ("flask_jwt_extended.view_decorators", "_decode_jwt_from_cookies"),
     ]
 
 

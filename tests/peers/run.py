@@ -45,6 +45,7 @@ PEERS = (
     # `-b`, as in PyJWT's own tox.ini. Up to 2.10.1 one of the tests fetches keys from a public server: without
     # internet access it fails, in both runs.
     Peer("PyJWT", ("2.8.0", "2.10.1", NEWEST), ("pytest", "cryptography"), "jwt", ("-b", "-m", "pytest")),
+    Peer("Flask-JWT-Extended", ("4.5.3", NEWEST), ("pytest", "cryptography", "python-dateutil"), "flask_jwt_extended"),
 )
 
 Outcomes = dict[str, tuple[str, ...]]

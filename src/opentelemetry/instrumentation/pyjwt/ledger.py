@@ -118,16 +118,25 @@ class Ledger:
     def refused(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
         """A library or a revocation list refused a token: the one with ``jti``, or else the current one."""
         with self._lock:
-            entry = self.current if jti is None else None
-            for candidate in reversed(self._entries):
-                if entry is None and not candidate.minted and jti in (None, candidate.facts.jti):
-                    entry = candidate
+            entry = self._meant(jti)
             if entry is None:
                 return []
             entry.refusal = reason
             if reason == semconv.TOKEN_REVOKED:
                 entry.checks |= int(Check.REVOCATION)
             self.current = entry
+            return self._due(entry)
+
+    def passed(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
+        """A token, found likewise, passed the check that refuses for this ``reason``; so that refusal is lifted."""
+        with self._lock:
+            entry = self._meant(jti)
+            if entry is None:
+                return []
+            if reason == semconv.TOKEN_REVOKED:
+                entry.checks |= int(Check.REVOCATION)
+            if entry.refusal == reason:
+                entry.refusal = None
             return self._due(entry)
 
     def scope_checked(
@@ -226,6 +235,15 @@ class Ledger:
     def _index_by_key(self, entry: Entry) -> None:
         if (entry.minted or entry.facts.verified) and (key := key_of(entry.facts)) is not None:
             self._index.setdefault(key, entry)
+
+    def _meant(self, jti: str | None) -> Entry | None:
+        """The entry a decision is about: the newest of the tokens presented with ``jti``, or else the current one."""
+        if jti is None and self.current is not None:
+            return self.current
+        for entry in reversed(self._entries):
+            if not entry.minted and jti in (None, entry.facts.jti):
+                return entry
+        return None
 
     def _due(self, entry: Entry) -> list[Verdict]:
         """After the response has started a verdict is due at once, and again only if it changes."""

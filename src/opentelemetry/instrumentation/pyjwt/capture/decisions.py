@@ -6,6 +6,8 @@ from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
+from opentelemetry.instrumentation.pyjwt.token import identity
+from opentelemetry.instrumentation.pyjwt.verdict import Check, Look
 
 
 @guarded(None)
@@ -18,4 +20,32 @@ def refuse(reason: str, *, jti: object = None) -> None:
     """
     active, ledger = audit.active, current_ledger()
     if active is not None and ledger is not None and not ledger.muted:
-        active.emit(ledger, ledger.refused(reason, jti=as_text(jti)))
+        active.emit(ledger, ledger.refused(reason, jti=as_text(jti, active.settings.string_limit)))
+
+
+@guarded(None)
+def passed(reason: str, *, jti: object = None) -> None:
+    """A token passed the check that gives ``reason`` when it fails; if it failed it before, that counts no more.
+
+    Args:
+        reason: ``revoked`` or ``wrong_type``.
+        jti: which token; unset, the one verified or refused last.
+    """
+    active, ledger = audit.active, current_ledger()
+    if active is not None and ledger is not None and not ledger.muted:
+        active.emit(ledger, ledger.passed(reason, jti=as_text(jti, active.settings.string_limit)))
+
+
+@guarded(None)
+def refuse_token(token: object, reason: str) -> None:
+    """A request's token is refused for what it lacks or what it came with, even if nobody has looked at it yet.
+
+    Args:
+        token: the token itself.
+        reason: why (:mod:`~..semconv`).
+    """
+    active = audit.active
+    if active is None or (scene := active.scene()) is None or scene[1] is None:
+        return
+    look = Look(identity(token), active.reader.read_raw(token), 0, int(Check.CLAIM), reason, claims_read=False)
+    active.presented(scene, look)
