@@ -15,7 +15,8 @@ SHOW = """
     from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 
     def patched():
-        import jwt.api_jwt, jwt.api_jws, jwt.jwks_client, flask.app, starlette.applications, django.core.handlers.base
+        import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
+        import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
         import flask_jwt_extended
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []

@@ -222,6 +222,8 @@ def test_scopes_are_told_apart() -> None:
     told = attributes_of(look(scope="a"), scopes("b", "a b"))
     assert (told["jwt.scope.granted"], told["jwt.scope.outcome"]) == (("a", "b"), "sufficient")
     assert "jwt.scope.missing" not in told
+    told = attributes_of(look(scope="a"), scopes("b", "b c"), scopes("a"))
+    assert (told["jwt.scope.granted"], told["jwt.scope.outcome"]) == (("a", "b", "c"), "sufficient")
     assert "jwt.scope.outcome" not in attributes_of(look(scope="a"))
     assert "jwt.scope.granted" not in attributes_of(look(), scopes("b"))
 

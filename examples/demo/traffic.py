@@ -129,7 +129,7 @@ def play(traffic: Traffic) -> None:
         # Bob may only read, and mixes up his tokens.
         tokens = bob.login("bob")
         bob.send("POST", "/orders", "denied", status=403, token=tokens["access_token"], json={"item": "cake"})
-        bob.send("GET", "/orders", "rejected: refused", status=401, token=tokens["refresh_token"])
+        bob.send("GET", "/orders", "denied", status=401, token=tokens["refresh_token"])
 
         # The kiosk's token lives for a second.
         tokens = kiosk.login("kiosk")

@@ -78,14 +78,15 @@ def reason_of(event: Event) -> str:
         return f"expired {duration(-get('jwt.expires_in'))} ago"
     if reason == "invalid_algorithm":
         return f"{reason} ({get('jwt.alg')})"
-    return f"{reason} (a {get('jwt.token_use')} token)" if reason == "refused" else reason
+    return reason
 
 
 def lacking(event: Event) -> str:
-    """What the token has or lacks that it was denied, in words: "has only orders:read"."""
-    missing = event.attributes.get("jwt.scope.missing")
-    granted = event.attributes.get("jwt.scope.granted", ())
-    return f"lacks {' '.join(missing)}" if missing else f"has only {' '.join(granted)}"
+    """What the token has or lacks that it was denied, in words: "lacks orders:write"."""
+    get = event.attributes.get
+    missing, granted = get("jwt.scope.missing"), get("jwt.scope.granted", ())
+    words = f"lacks {' '.join(missing)}" if missing else f"has only {' '.join(granted)}"
+    return f"{words} (refresh token)" if get("jwt.token_use") == "refresh" else words
 
 
 def duration(seconds: int) -> str:

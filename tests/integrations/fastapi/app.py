@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Header, Response
 from fastapi.telemetry import TelemetryConfig
@@ -14,9 +15,9 @@ from tests.integrations.runs import Run, finished
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
-def new(telemetry: str) -> FastAPI:
+def new(telemetry: str, **options: Any) -> FastAPI:
     """An application; with contrib's instrumentation the built-in telemetry steps aside by itself."""
-    return FastAPI(openapi_url=None, telemetry=SILENT if telemetry == "none" else None)
+    return FastAPI(openapi_url=None, telemetry=SILENT if telemetry == "none" else None, **options)
 
 
 @contextmanager

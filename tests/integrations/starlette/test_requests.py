@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError, SimpleUser, requires
+from starlette.authentication import AuthenticationBackend, AuthenticationError
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -91,30 +91,6 @@ def test_exception_handler_gives_the_status(telemetry: str, trail: Trail) -> Non
     with instrumented(app, telemetry):
         assert asgi(app).status == 403
     check(trail, telemetry, denied(), route="/items/{item}", status=403)
-
-
-@either
-def test_scope_that_starlette_requires_and_the_token_lacks(telemetry: str, trail: Trail) -> None:
-    token = mint(scope="read")
-    trail.clear()
-
-    class Backend(AuthenticationBackend):
-        async def authenticate(self, conn: Any) -> tuple[AuthCredentials, SimpleUser]:
-            claims = verify(token)
-            return AuthCredentials(claims["scope"].split()), SimpleUser(claims["sub"])
-
-    @requires("write")
-    async def endpoint(request: Request) -> Response:
-        raise AssertionError("the scope is not granted")
-
-    app = Starlette(
-        routes=[Route("/items/{item}", endpoint)],
-        middleware=[Middleware(AuthenticationMiddleware, backend=Backend())],
-    )
-    with instrumented(app, telemetry):
-        assert asgi(app).status == 403
-    granted = {"jwt.scope.granted": {"read"}}
-    check(trail, telemetry, denied(**granted), route="/items/{item}", status=403)
 
 
 @either

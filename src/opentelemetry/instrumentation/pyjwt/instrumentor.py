@@ -9,7 +9,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
-from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, flask, starlette
+from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, starlette
 from opentelemetry.instrumentation.pyjwt.capture.libraries import flask_jwt_extended
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import report
@@ -19,7 +19,14 @@ _logger = logging.getLogger(__name__)
 
 _PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
 PATCHES: Final = Patches(
-    (*pyjwt.PATCHES, *starlette.PATCHES, *flask.PATCHES, *django.PATCHES, *flask_jwt_extended.PATCHES)
+    (
+        *pyjwt.PATCHES,
+        *starlette.PATCHES,
+        *fastapi.PATCHES,
+        *flask.PATCHES,
+        *django.PATCHES,
+        *flask_jwt_extended.PATCHES,
+    )
 )
 
 

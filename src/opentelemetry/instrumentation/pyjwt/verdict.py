@@ -237,17 +237,21 @@ def _add_scopes(attributes: dict[str, Value], entry: Entry) -> None:
     granted: dict[str, None] = {}
     required: dict[str, None] = {}
     missing: dict[str, None] = {}
+    told = [scope.granted for scope in entry.scopes if scope.granted is not None]
+    if told and len(told) < len(entry.scopes):  # some of it against the token's own scopes, which are granted too
+        told.insert(0, entry.facts.scopes or ())
+    for scopes in told:
+        granted.update(dict.fromkeys(scopes))
     for scope in entry.scopes:
-        granted.update(dict.fromkeys(scope.granted or ()))
         required.update(dict.fromkeys(scope.required))
         missing.update(dict.fromkeys(scope.judge(entry.facts)[1]))
-    for key, scopes in (
+    for key, values in (
         (semconv.SCOPE_GRANTED, granted),
         (semconv.SCOPE_REQUIRED, required),
         (semconv.SCOPE_MISSING, missing),
     ):
-        if scopes:
-            attributes[key] = as_texts(list(scopes))
+        if values:
+            attributes[key] = as_texts(list(values))
     attributes[semconv.SCOPE_OUTCOME] = "sufficient" if entry.sufficient else "insufficient"
 
 

@@ -1,4 +1,7 @@
-"""Starlette and FastAPI: the application object is the ASGI application, the route is in the scope."""
+"""Starlette and FastAPI: the application object is the ASGI application, the route is in the scope.
+
+``@requires`` compares scopes in one function, which it looks up when a view is called.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt.capture.asgi import Scope, serve
+from opentelemetry.instrumentation.pyjwt.capture.decisions import scope_checked
 from opentelemetry.instrumentation.pyjwt.guard import guarded
-from opentelemetry.instrumentation.pyjwt.patching import WrapPatch
+from opentelemetry.instrumentation.pyjwt.patching import Library, WrapPatch
+from opentelemetry.instrumentation.pyjwt.trampoline import CodePatch
 
 
 async def _call(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -29,4 +34,25 @@ def _route(scope: Scope) -> str | None:
     return mounted[len(outside) :] + path if mounted.startswith(outside) else path
 
 
-PATCHES: Final = (WrapPatch("starlette.applications", "Starlette.__call__", _call),)
+def _compared(connection: Any, scopes: Any) -> tuple[Any, Any]:
+    return connection, scopes
+
+
+@guarded(None)
+def _end_comparison(call: tuple[Any, Any], result: Any, error: BaseException | None) -> None:
+    """What Starlette grants is its ``AuthCredentials``, which may be more or less than the token's own scopes."""
+    connection, scopes = call
+    if error is None:
+        scope_checked(scopes, getattr(connection.scope.get("auth"), "scopes", None), allowed=bool(result))
+
+
+PATCHES: Final = (
+    WrapPatch("starlette.applications", "Starlette.__call__", _call),
+    Library(
+        "starlette",
+        (0, 36),
+        (2,),
+        # From within: applications import it by name, for checks of their own.
+        (CodePatch("starlette.authentication", "has_required_scope", ("conn", "scopes"), _compared, _end_comparison),),
+    ),
+)
