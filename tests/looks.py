@@ -50,12 +50,16 @@ def failed(check: int, reason: str, passed: int = 0, **claims: Any) -> Step:
     return look(passed, check, reason, **claims)
 
 
-def mint(token: str = "new", **claims: Any) -> Step:
-    return lambda ledger: ledger.minted(hash(token), facts(True, token, **claims))
+def mint(token: str = "new", spelling: str | None = None, **claims: Any) -> Step:
+    return lambda ledger: ledger.minted(hash(spelling or token), facts(True, token, **claims))
 
 
 def refuse(reason: str, jti: str | None = None) -> Step:
     return lambda ledger: ledger.refused(reason, jti=jti)
+
+
+def passed(reason: str, jti: str | None = None) -> Step:
+    return lambda ledger: ledger.passed(reason, jti=jti)
 
 
 def scopes(required: str, granted: str | None = None, allowed: bool | None = None) -> Step:

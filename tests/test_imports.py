@@ -8,7 +8,7 @@ import pytest
 
 from tests import isolated
 
-MODULES = ("jwt", "flask", "starlette", "fastapi", "django", "werkzeug")
+MODULES = ("jwt", "flask", "starlette", "fastapi", "django", "rest_framework", "rest_framework_simplejwt", "werkzeug")
 SHOW = """
     import sys
     from inspect import getattr_static
@@ -16,6 +16,8 @@ SHOW = """
 
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client, flask.app, starlette.applications, django.core.handlers.base
+        import tests.integrations.django.site
+        import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []
         for patch in PATCHES.table:
@@ -24,7 +26,8 @@ SHOW = """
                 value = getattr_static(value, name)
             wrappers = 0
             while hasattr(value, "__wrapped__"):
-                value, wrappers = value.__wrapped__, wrappers + 1
+                wrappers += type(value) is not classmethod  # which is a wrapper by itself
+                value = value.__wrapped__
             layers.append(wrappers + ("trampoline.py" in value.__code__.co_filename))
         return sorted(set(layers))
 """

@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
 from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, flask, starlette
+from opentelemetry.instrumentation.pyjwt.capture.libraries import simplejwt
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import report
 from opentelemetry.instrumentation.pyjwt.patching import Patches
@@ -17,7 +18,7 @@ from opentelemetry.instrumentation.pyjwt.patching import Patches
 _logger = logging.getLogger(__name__)
 
 _PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
-PATCHES: Final = Patches((*pyjwt.PATCHES, *starlette.PATCHES, *flask.PATCHES, *django.PATCHES))
+PATCHES: Final = Patches((*pyjwt.PATCHES, *starlette.PATCHES, *flask.PATCHES, *django.PATCHES, simplejwt.PATCHES))
 
 
 class PyJWTInstrumentor(BaseInstrumentor):

@@ -43,6 +43,7 @@ class Ledger:
         "_lock",
         "_pending_scopes",
         "_revocations",
+        "actor",
         "closed",
         "current",
         "muted",
@@ -62,6 +63,7 @@ class Ledger:
         self.status: int | None = None  # HTTP status code, once known
         self.span: Any = None  # the request's SERVER span, opaque here
         self.current: Entry | None = None  # the token verified or refused last
+        self.actor: str | None = None  # whoever a library found the request to be from, in plain
 
     def refine(self, describe: Callable[[], Mapping[str, Value]]) -> None:
         """Take the request's attributes from a framework further in, which knows its route."""
@@ -88,14 +90,16 @@ class Ledger:
             return self._due(entry)
 
     def minted(self, identity: int, facts: TokenFacts, origin: object = None) -> list[Verdict]:
-        """A token was minted. A token already known is encoded again by libraries for their own ends."""
+        """A token was minted. A token already known is encoded again by libraries for their own ends, and anew
+        where that gives it a longer life."""
         with self._lock:
-            entry = self._find(identity, facts, trusted=True)
-            if entry is not None:
-                if entry.minted:
-                    entry.facts = facts
+            known = self._find(identity, facts, trusted=True)
+            if known is not None and not known.outlived_by(facts):
+                if known.minted:
+                    known.facts = facts
                 return []
             entry = Entry(identity, facts, origin, minted=True)
+            entry.renewed = known
             self._entries.append(entry)
             return self._due(entry)
 
@@ -113,16 +117,30 @@ class Ledger:
     def refused(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
         """A library or a revocation list refused a token: the one with ``jti``, or else the current one."""
         with self._lock:
-            entry = self.current if jti is None else None
-            for candidate in reversed(self._entries):
-                if entry is None and not candidate.minted and jti in (None, candidate.facts.jti):
-                    entry = candidate
+            entry = self._meant(jti)
             if entry is None:
                 return []
-            entry.refusal = reason
+            if entry.refusal != semconv.TOKEN_REVOKED:  # which outweighs all that is said after it
+                entry.refusal = reason
             if reason == semconv.TOKEN_REVOKED:
                 entry.checks |= int(Check.REVOCATION)
             self.current = entry
+            return self._due(entry)
+
+    def passed(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
+        """A token passed the check that refuses with ``reason``: the one with ``jti``, or else the current one.
+
+        What was refused for that reason, as one kind of token, is taken back. Not so if it was revoked: one list
+        says nothing about what is on another.
+        """
+        with self._lock:
+            entry = self._meant(jti)
+            if entry is None:
+                return []
+            if reason == semconv.TOKEN_REVOKED:
+                entry.checks |= int(Check.REVOCATION)
+            elif entry.refusal == reason:
+                entry.refusal = None
             return self._due(entry)
 
     def scope_checked(
@@ -209,9 +227,19 @@ class Ledger:
             if entry.identity == identity:
                 return entry
         if (trusted or facts.verified) and self._entries and (key := key_of(facts)) is not None:
-            for entry in self._entries:
+            # What was minted is a token presented or, where that was renewed, the newer one.
+            for entry in reversed(self._entries) if trusted else self._entries:
                 if (entry.minted or entry.facts.verified) and key_of(entry.facts) == key:
                     return entry
+        return None
+
+    def _meant(self, jti: str | None) -> Entry | None:
+        """The presented token with ``jti``; without one, the token verified or refused last, or else seen last."""
+        if jti is None and self.current is not None:
+            return self.current
+        for entry in reversed(self._entries):
+            if not entry.minted and jti in (None, entry.facts.jti):
+                return entry
         return None
 
     def _due(self, entry: Entry) -> list[Verdict]:
