@@ -50,8 +50,8 @@ def failed(check: int, reason: str, passed: int = 0, **claims: Any) -> Step:
     return look(passed, check, reason, **claims)
 
 
-def mint(token: str = "new", **claims: Any) -> Step:
-    return lambda ledger: ledger.minted(hash(token), facts(True, token, **claims))
+def mint(token: str = "new", spelling: str | None = None, **claims: Any) -> Step:
+    return lambda ledger: ledger.minted(hash(spelling or token), facts(True, token, **claims))
 
 
 def refuse(reason: str, jti: str | None = None) -> Step:

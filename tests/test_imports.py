@@ -8,7 +8,17 @@ import pytest
 
 from tests import isolated
 
-MODULES = ("jwt", "flask", "starlette", "fastapi", "django", "werkzeug", "flask_jwt_extended")
+MODULES = (
+    "jwt",
+    "flask",
+    "starlette",
+    "fastapi",
+    "django",
+    "rest_framework",
+    "werkzeug",
+    "flask_jwt_extended",
+    "rest_framework_simplejwt",
+)
 SHOW = """
     import sys
     from inspect import getattr_static
@@ -18,6 +28,8 @@ SHOW = """
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
         import flask_jwt_extended
+        import tests.integrations.django.site
+        import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []
         for patch in PATCHES.table:
@@ -26,7 +38,8 @@ SHOW = """
                 value = getattr_static(value, name)
             wrappers = 0
             while hasattr(value, "__wrapped__"):
-                value, wrappers = value.__wrapped__, wrappers + 1
+                wrappers += type(value) is not classmethod  # which is a wrapper by itself
+                value = value.__wrapped__
             layers.append(wrappers + ("trampoline.py" in value.__code__.co_filename))
         return sorted(set(layers))
 """

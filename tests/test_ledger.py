@@ -92,6 +92,38 @@ ROWS: dict[str, tuple[list[Step], int | None, list[str]]] = {
     "revoked, then decoded again": ([look(), refuse("revoked"), look()], 401, ["jwt.rejected: revoked"]),
     "revoked before it was verified": ([peek(), refuse("revoked", "t1")], 401, ["jwt.rejected: revoked"]),
     "revoked before, then verified": ([peek(), refuse("revoked"), look()], 401, ["jwt.rejected: revoked"]),
+    "of the wrong type, then taken by another": (
+        [look(), refuse("wrong_type"), passed("wrong_type")],
+        200,
+        ["jwt.validated"],
+    ),
+    "of the wrong type, another taken": (
+        [look(), look(token="t2"), refuse("wrong_type", "t1"), passed("wrong_type", "t2")],
+        401,
+        ["jwt.rejected: wrong_type", "jwt.validated"],
+    ),
+    "refused, and of the right type": (
+        [look(), refuse("refused"), passed("wrong_type")],
+        401,
+        ["jwt.rejected: refused"],
+    ),
+    "revoked by one list, not on another": (
+        [look(), refuse("revoked"), passed("revoked")],
+        401,
+        ["jwt.rejected: revoked"],
+    ),
+    "revoked, and of the wrong type": (
+        [look(), refuse("revoked"), refuse("wrong_type")],
+        401,
+        ["jwt.rejected: revoked"],
+    ),
+    "of the wrong type, and revoked": (
+        [look(), refuse("wrong_type"), refuse("revoked")],
+        401,
+        ["jwt.rejected: revoked"],
+    ),
+    "not on the list": ([look(), passed("revoked")], 200, ["jwt.validated"]),
+    "nothing to pass": ([passed("revoked"), passed("wrong_type")], 200, []),
     "nothing to refuse": ([refuse("revoked")], 401, []),
     "another refused": ([look(), refuse("revoked", "t9")], 200, ["jwt.validated"]),
     "of the wrong type, then of the right one": (
@@ -110,7 +142,6 @@ ROWS: dict[str, tuple[list[Step], int | None, list[str]]] = {
         ["jwt.rejected: wrong_type"],
     ),
     "not revoked": ([look(), passed("revoked", "t1")], 200, ["jwt.validated"]),
-    "nothing to pass": ([passed("revoked")], 200, []),
     "verified, 401": ([look()], 401, ["jwt.rejected: refused"]),
     "verified, 403": ([look()], 403, ["jwt.denied"]),
     "verified, 404": ([look()], 404, ["jwt.validated"]),
@@ -139,6 +170,27 @@ ROWS: dict[str, tuple[list[Step], int | None, list[str]]] = {
         [look(token_use="refresh"), mint("a", token_use="access"), mint("r", token_use="refresh")],
         200,
         ["jwt.validated", "jwt.refreshed", "jwt.refreshed"],
+    ),
+    "verified, then encoded anew with a longer life": (
+        [look(exp=1000), mint("t1", "T1", exp=1300)],
+        200,
+        ["jwt.validated", "jwt.refreshed"],
+    ),
+    "verified, then encoded anew with the same": ([look(exp=1000), mint("t1", "T1", exp=1000)], 200, ["jwt.validated"]),
+    "expired, then encoded anew": (
+        [failed(Check.EXP, "expired", SIGNATURE, exp=1000), mint("t1", "T1", exp=1300)],
+        200,
+        ["jwt.rejected: expired", "jwt.issued"],
+    ),
+    "encoded anew, and once more with another claim": (
+        [look(exp=1000), mint("t1", "T1", exp=1300), mint("t1", "T2", exp=1300, sid="s")],
+        200,
+        ["jwt.validated", "jwt.refreshed"],
+    ),
+    "minted twice, the second time with a longer life": (
+        [mint(exp=1000), mint(spelling="New", exp=1300)],
+        200,
+        ["jwt.issued"],
     ),
     "minted with an access token": ([look(token_use="access"), mint()], 200, ["jwt.validated", "jwt.issued"]),
     "minted with an expired refresh token": (
@@ -211,6 +263,12 @@ def test_a_forgery_does_not_change_what_was_verified() -> None:
     assert attributes_of(look(), peek(sub="mallory"))["jwt.sub"] == "alice"
     assert attributes_of(peek(sub="mallory"), look())["jwt.sub"] == "alice"
     assert attributes_of(peek(), refuse("revoked"))["jwt.verified"] is False
+
+
+def test_a_renewed_token_has_the_old_one_for_a_parent() -> None:
+    old, new = decide(look(exp=1000, token_use="access"), mint("t1", "T1", exp=1300, token_use="access"))
+    assert (old.attributes["jwt.exp"], new.attributes["jwt.exp"]) == (1000, 1300)
+    assert new.attributes["jwt.parent.jti"] == new.attributes["jwt.jti"] == "t1"
 
 
 def test_scopes_are_told_apart() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from opentelemetry.instrumentation.pyjwt.ledger import LATE_LIMIT, Ledger
 from opentelemetry.instrumentation.pyjwt.verdict import Verdict
-from tests.looks import header_read, look, mint, peek, refuse, scopes, shown
+from tests.looks import header_read, look, mint, passed, peek, refuse, scopes, shown
 
 
 def test_a_late_look_has_its_verdict_at_once_and_again_only_if_it_changes() -> None:
@@ -22,6 +22,9 @@ def test_a_late_look_has_its_verdict_at_once_and_again_only_if_it_changes() -> N
     assert shown(look(token="t2")(ledger)) == []
     assert shown(refuse("revoked", "t2")(ledger)) == ["jwt.rejected: revoked"]
     assert shown(refuse("revoked", "t2")(ledger)) == []
+    assert shown(passed("revoked", "t2")(ledger)) == []
+    assert shown(refuse("wrong_type", "t1")(ledger)) == ["jwt.rejected: wrong_type"]
+    assert shown(passed("wrong_type", "t1")(ledger)) == ["jwt.validated"]
     assert shown(header_read(token="t3")(ledger)) == []
     assert shown(peek(token="t3")(ledger)) == ["jwt.unverified"]
     assert shown(look(token="t3")(ledger)) == ["jwt.validated"]

@@ -46,6 +46,19 @@ def test_the_table_holds_each_patch() -> None:
         ("flask_jwt_extended.view_decorators", "_verify_token_is_fresh"),
         ("flask_jwt_extended.view_decorators", "_load_user"),
         ("flask_jwt_extended.view_decorators", "_decode_jwt_from_cookies"),
+        ("rest_framework_simplejwt.tokens", "Token.__init__"),
+        ("rest_framework_simplejwt.tokens", "Token.verify_token_type"),
+        ("rest_framework_simplejwt.tokens", "Token.check_exp"),
+        ("rest_framework_simplejwt.tokens", "BlacklistMixin.check_blacklist"),
+        ("rest_framework_simplejwt.tokens", "BlacklistMixin.blacklist"),
+        ("rest_framework_simplejwt.tokens", "BlacklistMixin.for_user"),
+        ("rest_framework_simplejwt.tokens", "BlacklistMixin.outstand"),
+        ("rest_framework_simplejwt.tokens", "Token.outstand"),
+        ("rest_framework_simplejwt.token_blacklist.models", "BlacklistedToken.save"),
+        ("rest_framework_simplejwt.serializers", "TokenRefreshSerializer.validate"),
+        ("rest_framework_simplejwt.serializers", "TokenVerifySerializer.validate"),
+        ("rest_framework_simplejwt.authentication", "JWTAuthentication.get_user"),
+        ("rest_framework_simplejwt.authentication", "JWTStatelessUserAuthentication.get_user"),
     ]
 
 
@@ -142,6 +155,19 @@ def test_a_call_with_any_arguments_is_what_it_was(kind: str, name: str, args: An
     assert (inspect.signature(getattr(library.Thing, name)), outcome()) == (signature, without)
     patches.remove()
     assert (inspect.signature(getattr(library.Thing, name)), outcome()) == (signature, without)
+
+
+def test_an_inherited_method_is_inherited_again(library: Any) -> None:
+    """In between, the base class is as it was."""
+    library.Special = type("Special", (library.Thing,), {})
+    calls = Calls()
+    patches = Patches([WrapPatch(library.__name__, "Special.work", calls.around)])
+    for round_ in (1, 2):
+        patches.install()
+        assert (library.Thing().work(2), library.Special().work(3), len(calls)) == (2, 3, round_)
+        patches.remove()
+        assert "work" not in vars(library.Special)
+        assert (library.Special().work(3), len(calls)) == (3, round_)
 
 
 def test_a_wrapper_on_top_of_ours_lives_on(library: Any) -> None:

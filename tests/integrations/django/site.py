@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import django
 from django.conf import settings
 
+from tests.support import ISSUER, KEY
+
 settings.configure(
     ALLOWED_HOSTS=["*"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    INSTALLED_APPS=[
+        "django.contrib.contenttypes",
+        "django.contrib.auth",
+        "rest_framework_simplejwt.token_blacklist",
+    ],
     LOGGING_CONFIG=None,
     REST_FRAMEWORK={"UNAUTHENTICATED_USER": None},
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     ROOT_URLCONF="",
     SECRET_KEY="nothing is signed with this",
+    SIMPLE_JWT={
+        "BLACKLIST_AFTER_ROTATION": True,
+        "ISSUER": ISSUER,
+        "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+        "SIGNING_KEY": KEY,
+    },
 )
 django.setup()

@@ -35,8 +35,10 @@ def record_revocation(
     if active is None or (scene := active.scene()) is None:
         return
     _, ledger, _ = scene
-    if actor is None and ledger is not None and (token := ledger.token()) is not None:
-        actor = token.sub
+    if actor is None and ledger is not None:
+        actor = ledger.actor
+        if actor is None and (token := ledger.token()) is not None:
+            actor = token.sub
     told = (
         (semconv.JTI, jti),
         (semconv.ISS, issuer),

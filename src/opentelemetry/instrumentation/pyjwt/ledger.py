@@ -29,6 +29,7 @@ from opentelemetry.instrumentation.pyjwt.verdict import (
 
 #: Tokens remembered once the request is decided, so that each is told of once.
 LATE_LIMIT: Final = 1024
+_RENEWED: Final = "renewed"
 
 
 class Ledger:
@@ -47,6 +48,7 @@ class Ledger:
         "_lock",
         "_pending_scopes",
         "_revocations",
+        "actor",
         "closed",
         "current",
         "muted",
@@ -67,6 +69,7 @@ class Ledger:
         self.status: int | None = None  # HTTP status code, once known
         self.span: Any = None  # the request's SERVER span, opaque here
         self.current: Entry | None = None  # the token verified or refused last
+        self.actor: str | None = None  # whoever a library found the request to be from, in plain
 
     def refine(self, describe: Callable[[], Mapping[str, Value]]) -> None:
         """Take the request's attributes from a framework further in, which knows its route."""
@@ -78,7 +81,7 @@ class Ledger:
     def presented(self, look: Look, origin: object = None) -> list[Verdict]:
         """A token was looked at. Gives the verdicts due now: none while the request is undecided."""
         with self._lock:
-            entry = self._find(look.identity, look.facts, look.facts.verified)
+            entry = self._find(look.identity, look.facts)
             if entry is None:
                 entry = self._enter(Entry(look.identity, look.facts, origin))
             else:
@@ -93,15 +96,20 @@ class Ledger:
             return self._due(entry)
 
     def minted(self, identity: int, facts: TokenFacts, origin: object = None) -> list[Verdict]:
-        """A token was minted. A token already known is encoded again by libraries for their own ends."""
+        """A token was minted. A token already known is encoded again by libraries for their own ends, and anew
+        where that gives it a longer life."""
         with self._lock:
-            entry = self._find(identity, facts, True)
-            if entry is not None:
-                if entry.minted:
-                    entry.facts = facts
+            known = self._find_minted(identity, facts)
+            if known is not None and not known.outlived_by(facts):
+                if known.minted:
+                    known.facts = facts
                 return []
             entry = self._enter(Entry(identity, facts, origin, minted=True))
-            self._index_by_key(entry)
+            entry.renewed = known
+            if known is None:
+                self._index_by_key(entry)
+            else:
+                self._index[_RENEWED, key_of(facts)] = entry
             return self._due(entry)
 
     def key_unavailable(self, kid: object) -> list[Verdict]:
@@ -121,21 +129,26 @@ class Ledger:
             entry = self._meant(jti)
             if entry is None:
                 return []
-            entry.refusal = reason
+            if entry.refusal != semconv.TOKEN_REVOKED:  # which outweighs all that is said after it
+                entry.refusal = reason
             if reason == semconv.TOKEN_REVOKED:
                 entry.checks |= int(Check.REVOCATION)
             self.current = entry
             return self._due(entry)
 
     def passed(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
-        """A token, found likewise, passed the check that refuses for this ``reason``; so that refusal is lifted."""
+        """A token passed the check that refuses with ``reason``: the one with ``jti``, or else the current one.
+
+        What was refused for that reason, as one kind of token, is taken back. Not so if it was revoked: one list
+        says nothing about what is on another.
+        """
         with self._lock:
             entry = self._meant(jti)
             if entry is None:
                 return []
             if reason == semconv.TOKEN_REVOKED:
                 entry.checks |= int(Check.REVOCATION)
-            if entry.refusal == reason:
+            elif entry.refusal == reason:
                 entry.refusal = None
             return self._due(entry)
 
@@ -217,11 +230,18 @@ class Ledger:
 
     # --- parts ----------------------------------------------------------------------------------------------
 
-    def _find(self, identity: int, facts: TokenFacts, trusted: bool) -> Entry | None:
-        """The entry of a token: by the token itself or, where its claims can be trusted, by its jti."""
+    def _find(self, identity: int, facts: TokenFacts) -> Entry | None:
+        """The entry of a token presented: by the token itself or, where its claims can be trusted, by its jti."""
         entry = self._index.get(identity)
-        if entry is None and trusted and self._index and (key := key_of(facts)) is not None:
+        if entry is None and facts.verified and self._index and (key := key_of(facts)) is not None:
             entry = self._index.get(key)
+        return entry
+
+    def _find_minted(self, identity: int, facts: TokenFacts) -> Entry | None:
+        """The entry of a token that is minted: one seen before or, if that was renewed, the newer one."""
+        entry = self._index.get(identity)
+        if entry is None and self._index and (key := key_of(facts)) is not None:
+            entry = self._index.get((_RENEWED, key)) or self._index.get(key)
         return entry
 
     def _enter(self, entry: Entry) -> Entry:
@@ -237,7 +257,7 @@ class Ledger:
             self._index.setdefault(key, entry)
 
     def _meant(self, jti: str | None) -> Entry | None:
-        """The entry a decision is about: the newest of the tokens presented with ``jti``, or else the current one."""
+        """The presented token with ``jti``; without one, the token verified or refused last, or else seen last."""
         if jti is None and self.current is not None:
             return self.current
         for entry in reversed(self._entries):

@@ -69,6 +69,7 @@ class WrapPatch:
     _holder: Any = field(default=None, init=False)
     _ours: Any = field(default=None, init=False)
     _theirs: Any = field(default=None, init=False)
+    _inherited: bool = field(default=False, init=False)
 
     def apply(self, module: types.ModuleType) -> None:
         try:
@@ -82,6 +83,7 @@ class WrapPatch:
             self.active = True  # still in there, below another vendor's wrapper
             return
         self._holder, self._theirs = holder, theirs
+        self._inherited = isinstance(holder, type) and name not in vars(holder)
         # Only the newest is enabled: one from last time may still be called by a wrapper that hides it.
         ours = wrapt.FunctionWrapper(theirs, self.around, enabled=lambda: self.active and self._ours is ours)
         self._ours = ours
@@ -94,7 +96,10 @@ class WrapPatch:
             return
         name = self.path.rpartition(".")[2]
         if inspect.getattr_static(self._holder, name, None) is self._ours:
-            setattr(self._holder, name, self._theirs)
+            if self._inherited:
+                delattr(self._holder, name)
+            else:
+                setattr(self._holder, name, self._theirs)
             self._ours = None
 
 

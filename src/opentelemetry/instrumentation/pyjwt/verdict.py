@@ -85,6 +85,7 @@ class Entry:
     claims_read = False
     scopes: tuple[Scope, ...] = ()
     status: int | None = None  # the response's, if it is about this token
+    renewed: Entry | None = None  # the token that this one, minted with its jti, prolongs
     reported: tuple[str, str | None] | None = None
     judged: dict[str, Value] | None = None  # attributes of the last verdict
 
@@ -109,6 +110,11 @@ class Entry:
     def sufficient(self) -> bool:
         """Whether every scope asked for so far was granted."""
         return all(scope.judge(self.facts)[0] for scope in self.scopes)
+
+    def outlived_by(self, minted: TokenFacts) -> bool:
+        """Whether a token minted with the jti of this one, which was presented, is a new one: it expires later."""
+        own, new = self.facts.shown.get(semconv.EXP), minted.shown.get(semconv.EXP)
+        return not self.minted and isinstance(own, int) and isinstance(new, int) and new > own
 
     def add(self, look: Look) -> None:
         """Take one more look into account."""
@@ -155,6 +161,8 @@ def judge(entry: Entry, parent: Entry | None) -> Verdict | None:
         if entry.reported:
             return None
         name, reason, attributes = semconv.ISSUED, None, entry.facts.shown.copy()
+        if entry.renewed is not None and entry.renewed.accepted:
+            parent = entry.renewed
         if parent is not None:
             name = semconv.REFRESHED
             if (jti := parent.facts.shown.get(semconv.JTI)) is not None:

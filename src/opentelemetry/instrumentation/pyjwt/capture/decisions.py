@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
 
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
@@ -11,13 +14,28 @@ from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
 from opentelemetry.instrumentation.pyjwt.verdict import Check, Look
 
+_copying: Final[ContextVar[bool]] = ContextVar("opentelemetry_pyjwt_copying", default=False)
+
+#: Whether what is encoded right now is no token in its own right.
+is_copying: Final = _copying.get
+
+
+@contextmanager
+def copying() -> Iterator[None]:
+    """A library encodes a token again, for its own books: within, nothing is minted."""
+    token = _copying.set(True)
+    try:
+        yield
+    finally:
+        _copying.reset(token)
+
 
 @guarded(None)
 def refuse(reason: str, *, jti: object = None) -> None:
     """A token is refused, whatever PyJWT said of it.
 
     Args:
-        reason: ``revoked``, ``wrong_type`` or ``refused`` (:mod:`~..semconv`).
+        reason: ``revoked``, ``wrong_type``, ``refused`` or another of the reasons (:mod:`~..semconv`).
         jti: which token; unset, the one verified or refused last.
     """
     active, ledger = audit.active, current_ledger()
@@ -27,10 +45,10 @@ def refuse(reason: str, *, jti: object = None) -> None:
 
 @guarded(None)
 def passed(reason: str, *, jti: object = None) -> None:
-    """A token passed the check that gives ``reason`` when it fails; if it failed it before, that counts no more.
+    """A token passed the check that refuses with ``reason``.
 
     Args:
-        reason: ``revoked`` or ``wrong_type``.
+        reason: ``revoked``: a revocation list was asked, and does not hold it. Any other: takes such a refusal back.
         jti: which token; unset, the one verified or refused last.
     """
     active, ledger = audit.active, current_ledger()
@@ -75,3 +93,11 @@ def scope_checked(
 def _texts(scopes: Iterable[str]) -> list[str]:
     """Members of an enumeration are the scopes they stand for."""
     return [str.__str__(scope) if isinstance(scope, str) else str(scope) for scope in scopes]
+
+
+@guarded(None)
+def authenticated(subject: object) -> None:
+    """The request is from ``subject``, by a verified claim that need not be ``sub``."""
+    ledger = current_ledger()
+    if ledger is not None and subject is not None:
+        ledger.actor = str(subject)

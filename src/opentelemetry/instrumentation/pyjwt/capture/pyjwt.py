@@ -16,6 +16,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.pyjwt import audit, guard, semconv
 from opentelemetry.instrumentation.pyjwt.audit import Audit, Scene
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
+from opentelemetry.instrumentation.pyjwt.capture.decisions import is_copying
 from opentelemetry.instrumentation.pyjwt.capture.diagnosis import diagnose, passed_before
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
@@ -155,7 +156,7 @@ def _same(given: Any) -> Any:
 
 
 def _end_encode(payload: Any, token: Any, error: BaseException | None) -> None:
-    if error is not None:
+    if error is not None or is_copying():
         return
     try:
         active = audit.active
