@@ -34,6 +34,8 @@ class _Call:
     """One call under way. Calls nest: a key look-up decodes, a payload may hold a token."""
 
     is_key_lookup = False
+    scene: Scene | None = None
+    heard = False  # whether anybody listens for events
     checked = 0  # Check flags: checks made so far, those of claims as a plan until they have passed
     header: dict[str, Any] | None = None
     claims: dict[str, Any] | None = None
@@ -43,8 +45,12 @@ class _Call:
         self.token = token
         self.algorithms = algorithms
         self.options = options
-        self.scene = _scene()
-        self.heard = self.scene is not None and self.scene[0]
+        try:
+            active = audit.active
+            self.scene = scene = None if active is None else active.scene()
+            self.heard = scene is not None and scene[0]
+        except Exception as failure:
+            guard.report(failure, "Looking for the request")
         self.reset: Token[_Call | None] = _call.set(self)
         self.started = perf_counter()
 
@@ -55,14 +61,6 @@ class _Call:
 
 
 _call: ContextVar[_Call | None] = ContextVar("opentelemetry_pyjwt_call", default=None)
-
-
-def _scene() -> Scene | None:
-    try:
-        return None if audit.active is None else audit.active.scene()
-    except Exception as failure:
-        guard.report(failure, "Looking for the request")
-        return None
 
 
 # --- PyJWT.decode_complete -----------------------------------------------------------------------------------
