@@ -8,9 +8,10 @@ from contextvars import ContextVar
 from typing import Final
 
 from opentelemetry.instrumentation.pyjwt import audit
+from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
 from opentelemetry.instrumentation.pyjwt.guard import guarded
-from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
+from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
 from opentelemetry.instrumentation.pyjwt.verdict import Check, Look
 
@@ -30,6 +31,12 @@ def copying() -> Iterator[None]:
         _copying.reset(token)
 
 
+def _request() -> tuple[Audit, Ledger] | None:
+    """The running audit and the request's ledger, unless nothing is recorded here."""
+    active, ledger = audit.active, current_ledger()
+    return None if active is None or ledger is None or ledger.muted else (active, ledger)
+
+
 @guarded(None)
 def refuse(reason: str, *, jti: object = None) -> None:
     """A token is refused, whatever PyJWT said of it.
@@ -38,8 +45,8 @@ def refuse(reason: str, *, jti: object = None) -> None:
         reason: ``revoked``, ``wrong_type``, ``refused`` or another of the reasons (:mod:`~..semconv`).
         jti: which token; unset, the one verified or refused last.
     """
-    active, ledger = audit.active, current_ledger()
-    if active is not None and ledger is not None and not ledger.muted:
+    if (request := _request()) is not None:
+        active, ledger = request
         active.emit(ledger, ledger.refused(reason, jti=as_text(jti, active.settings.string_limit)))
 
 
@@ -51,8 +58,8 @@ def passed(reason: str, *, jti: object = None) -> None:
         reason: ``revoked``: a revocation list was asked, and does not hold it. Any other: takes such a refusal back.
         jti: which token; unset, the one verified or refused last.
     """
-    active, ledger = audit.active, current_ledger()
-    if active is not None and ledger is not None and not ledger.muted:
+    if (request := _request()) is not None:
+        active, ledger = request
         active.emit(ledger, ledger.passed(reason, jti=as_text(jti, active.settings.string_limit)))
 
 
@@ -82,11 +89,8 @@ def scope_checked(
         granted: what is granted, where that is known to be something else than the token's own claims say.
         allowed: what was decided; unset, the token must grant all that is required.
     """
-    active, ledger = audit.active, current_ledger()
-    if active is None or ledger is None or ledger.muted:
-        return
-    scopes = _texts(required)
-    if scopes:
+    if (request := _request()) is not None and (scopes := _texts(required)):
+        active, ledger = request
         active.emit(ledger, ledger.scope_checked(scopes, None if granted is None else _texts(granted), allowed))
 
 

@@ -58,6 +58,9 @@ _CLAIM_STEPS: Final = {
 _STRUCTURE_STEPS: Final = frozenset(
     {"_load", "_decode_base64url_segment", "_validate_headers", "_validate_kid", "_validate_crit", "_decode_payload"}
 )
+_OTHER_STEPS: Final = frozenset(
+    {"decode_complete", "_verify_signature", "_validate_claims", "_validate_required_claims"}
+)
 
 
 def diagnose(error: Exception, call: Refused) -> tuple[int, str]:
@@ -113,11 +116,6 @@ def _validating(traceback: TracebackType | None) -> bool:
             return True
         traceback = traceback.tb_next
     return False
-
-
-_OTHER_STEPS: Final = frozenset(
-    {"decode_complete", "_verify_signature", "_validate_claims", "_validate_required_claims"}
-)
 
 
 def _is_pyjwt_error(kind: type[BaseException]) -> bool:
