@@ -50,7 +50,7 @@ def test_every_module_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bounds", "facts", "token", "verdict", "ledger", "semconv", "events", "config", "guard"]
+    "name", ["bounds", "facts", "token", "verdict", "ledger", "scope_policy", "semconv", "events", "config", "guard"]
 )
 def test_what_decides_imports_nothing_but_itself(name: str) -> None:
     assert foreign(imports(Path(f"{name}.py"))) == set()

@@ -20,6 +20,7 @@ from opentelemetry.instrumentation.pyjwt.events import AuditEvent, event_of
 from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
+from opentelemetry.instrumentation.pyjwt.scope_policy import ScopePolicy
 from opentelemetry.instrumentation.pyjwt.sinks import Sink
 from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
 from opentelemetry.instrumentation.pyjwt.sinks.metrics import MetricsSink
@@ -64,6 +65,7 @@ class Audit:
             subject=settings.subject,
             pseudonym_key=settings.pseudonym_key,
             capture_claims=settings.capture_claims,
+            scope_claims=settings.scope_claims,
             string_limit=settings.string_limit,
         )
         self._tracer_provider = tracer_provider
@@ -135,6 +137,8 @@ class Audit:
     @guarded(None)
     def close(self, ledger: Ledger, status: int | None = None) -> None:
         """The request is decided."""
+        if self.settings.scope_policy is not None and not ledger.closed:
+            self._apply_policy(self.settings.scope_policy, ledger)
         self._emit(ledger, ledger.close(status))
 
     @guarded(None)
@@ -143,6 +147,16 @@ class Audit:
         self._emit(ledger, list(verdicts))
 
     # --- parts ----------------------------------------------------------------------------------------------
+
+    @guarded(None)
+    def _apply_policy(self, policy: ScopePolicy, ledger: Ledger) -> None:
+        """The request's token is held against what the policy requires of this method and route."""
+        if ledger.url is None or ledger.muted:
+            return
+        request = ledger.attributes()
+        path = ledger.url().partition("://")[2].partition("/")[2]
+        if required := policy.required(request.get(semconv.HTTP_METHOD), path, request.get(semconv.HTTP_ROUTE)):
+            ledger.scope_checked(required)
 
     def _emit(self, ledger: Ledger, verdicts: list[Verdict]) -> None:
         if not verdicts:

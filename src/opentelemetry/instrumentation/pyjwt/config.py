@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt.bounds import STRING_LIMIT
+from opentelemetry.instrumentation.pyjwt.scope_policy import ScopePolicy, load_policy
+from opentelemetry.instrumentation.pyjwt.token import SCOPE_CLAIMS
 
 _logger = logging.getLogger(__name__)
 
@@ -105,6 +107,10 @@ class Settings:
     pseudonym_key: bytes | None = _setting(None, _secret, PREFIX + "PSEUDONYM_KEY", secret=True)
     #: Names of further claims to record as ``jwt.claims.<name>``.
     capture_claims: tuple[str, ...] = _setting((), _names, PREFIX + "CAPTURE_CLAIMS")
+    #: Claims that hold the scopes a token grants; ``realm_access.roles`` leads into a claim that is an object.
+    scope_claims: tuple[str, ...] = _setting(SCOPE_CLAIMS, _names, PREFIX + "SCOPE_CLAIMS")
+    #: What routes require, where the framework does not declare it: a file in TOML or YAML, or a mapping like it.
+    scope_policy: ScopePolicy | None = _setting(None, load_policy, PREFIX + "SCOPE_POLICY")
     #: ``False``: no ``jwt.validated`` events; spans, metrics and every other event stay.
     capture_validated: bool = _setting(True, _boolean, PREFIX + "CAPTURE_VALIDATED")
     #: Requests whose URL this matches leave no trace at all.

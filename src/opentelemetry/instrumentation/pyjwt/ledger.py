@@ -54,6 +54,7 @@ class Ledger:
         "muted",
         "span",
         "status",
+        "url",
     )
 
     def __init__(self, describe: Callable[[], Mapping[str, Value]] | None = None, *, muted: bool = False) -> None:
@@ -67,6 +68,7 @@ class Ledger:
         self.muted = muted
         self.closed = False
         self.status: int | None = None  # HTTP status code, once known
+        self.url: Callable[[], str] | None = None  # gives the request's URL without query
         self.span: Any = None  # the request's SERVER span, opaque here
         self.current: Entry | None = None  # the token verified or refused last
         self.actor: str | None = None  # whoever a library found the request to be from, in plain
@@ -215,9 +217,9 @@ class Ledger:
         """The request's own attributes, read once and kept for what comes after the response started."""
         if self._attributes is None:
             self._attributes = dict(self._describe()) if self._describe is not None else {}
-            if self.status is not None:
-                self._attributes[semconv.HTTP_STATUS] = self.status
             self._describe = None
+        if self.status is not None:
+            self._attributes[semconv.HTTP_STATUS] = self.status
         return self._attributes
 
     def token(self) -> TokenFacts | None:

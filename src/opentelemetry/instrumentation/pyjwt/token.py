@@ -42,8 +42,8 @@ _TOKEN_USES: Final = {
     "id": "id",
 }
 _TOKEN_USE_CLAIMS: Final = ("token_use", "token_type", "type", "typ")
-_SCOPE_CLAIMS: Final = ("scope", "scp", "scopes", "permissions")
-
+# RFC 8693 §4.2 names the first; the others are its common kin.
+SCOPE_CLAIMS: Final = ("scope", "scp", "scopes", "permissions")
 
 _STRING_CLAIMS: Final = (("jti", semconv.JTI), ("iss", semconv.ISS), ("sid", semconv.SID))
 _TIME_CLAIMS: Final = (("exp", semconv.EXP), ("iat", semconv.IAT), ("nbf", semconv.NBF))
@@ -61,6 +61,7 @@ class TokenReader:
         pseudonym_key: key of pseudonyms and fingerprints when subjects are not plain; ``None`` makes a
             random one, and warns that nothing can be correlated across processes.
         capture_claims: further claims to record.
+        scope_claims: claims that hold the scopes granted; a dot leads into a claim that is an object.
         string_limit: longest string, in characters.
     """
 
@@ -70,10 +71,12 @@ class TokenReader:
         subject: str = "plain",
         pseudonym_key: bytes | None = None,
         capture_claims: tuple[str, ...] = (),
+        scope_claims: tuple[str, ...] = SCOPE_CLAIMS,
         string_limit: int = bounds.STRING_LIMIT,
     ) -> None:
         self._limit = string_limit
         self._claims = tuple((name, semconv.CLAIM_PREFIX + name) for name in capture_claims)
+        self._scope_claims = scope_claims
         self._plain = subject == "plain"
         self._omit = subject == "omit"
         self._user = semconv.USER_ID if self._plain else semconv.USER_HASH
@@ -145,7 +148,7 @@ class TokenReader:
                 if verified:
                     attributes[self._user] = shown
         self._delegation(attributes, claims, sub)
-        scopes = _granted(claims)
+        scopes = _granted(claims, self._scope_claims)
         if scopes:
             attributes[semconv.SCOPE_GRANTED] = as_texts(scopes, limit)
         token_use = _token_use(claims, header)
@@ -296,12 +299,12 @@ def _segment(part: bytes) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else _NOTHING
 
 
-def _granted(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Scopes in the order of the claims that hold them (RFC 8693 §4.2 ``scope``, and its common kin)."""
+def _granted(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Scopes in the order of the claims that hold them."""
     found: dict[str, None] | None = None
-    for claim in _SCOPE_CLAIMS:
-        value = claims.get(claim)
-        if value is None:
+    for name in names:
+        value = claims.get(name)
+        if value is None and (value := _within(claims, name)) is None:
             continue
         if found is None:
             found = {}
@@ -310,6 +313,15 @@ def _granted(claims: Mapping[str, Any]) -> tuple[str, ...] | None:
         elif isinstance(value, (list, tuple)):
             found.update(dict.fromkeys(item for item in value if isinstance(item, str) and item))
     return None if found is None else tuple(found)
+
+
+def _within(claims: Any, path: str) -> Any:
+    """What stands in an object within the claims, such as Keycloak's ``realm_access.roles``."""
+    if "." not in path:
+        return None
+    for name in path.split("."):
+        claims = claims.get(name) if isinstance(claims, dict) else None
+    return claims
 
 
 def _token_use(claims: Mapping[str, Any], header: Mapping[str, Any]) -> str | None:

@@ -39,7 +39,7 @@ def open_ledger(
     Args:
         active: the running audit.
         request: its scope or environ, in which it is marked.
-        url: gives the request's URL without query, if anybody excludes URLs.
+        url: gives the request's URL without query, for those who exclude URLs or have a scope policy.
         describe: gives the request's attributes once it has been routed.
     """
     if _SEEN in request:
@@ -50,6 +50,7 @@ def open_ledger(
     excluded = active.settings.excluded_urls
     muted = not is_instrumentation_enabled() or (excluded is not None and excluded.search(url()) is not None)
     ledger = Ledger(describe, muted=muted)
+    ledger.url = url
     active.opened(ledger)
     return ledger
 
