@@ -13,24 +13,31 @@ PINS := $(wildcard constraints*.txt)
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS = $(or $(filter constraints-$(VERSION).txt,$(PINS)),constraints.txt)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint support bench clean
 
 demo: .venv/.demo
 	@$(BIN)/python examples/demo/run.py $(ARGS)
 
 test: .venv/.dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 lint: .venv/.dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+# The table in the README, from what the tests see with the oldest and with the newest releases.
+support: .venv/.dev
+	@rm -rf .support
+	@SUPPORT_REPORT=$(CURDIR)/.support $(BIN)/nox -s libraries
+	@SUPPORT_REPORT=$(CURDIR)/.support $(BIN)/python -m pytest --numprocesses auto tests/integrations
+	@$(BIN)/python tests/support_table.py .support
+
 bench: .venv/.dev
 	@$(BIN)/python benchmarks/decode.py $(ARGS)
 
 clean:
-	rm -rf .venv .nox dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox .support dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/.python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: name an interpreter with PYTHON=…" >&2; exit 1; }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import nox
 
+sys.path.insert(0, str(Path(__file__).parent))
+from tests.support_report import DISTRIBUTIONS
+
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "types", "tests", "wheel", "oldest", "peers"]
+nox.options.sessions = ["lint", "types", "tests", "wheel", "oldest", "libraries", "peers"]
 # A machine without the oldest or the newest Python still runs the rest, in CI too.
 nox.options.error_on_missing_interpreters = False
 
@@ -18,15 +22,19 @@ PYTHONS = nox.project.python_versions(PROJECT)
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 NEWEST = "newest"
 
-# PyJWT as it was when its API last changed under us, on the Python at hand; then both ends of the range.
+# PyJWT as it was when its API last changed under us, on the Python at hand; then both ends of the range. The newest on
+# the Python at hand is what `make test` runs.
 MATRIX = [
-    *((HERE, pyjwt) for pyjwt in ("2.8.0", "2.10.1", "2.11.0", NEWEST)),
+    *((HERE, pyjwt) for pyjwt in ("2.8.0", "2.10.1", "2.11.0")),
     (PYTHONS[0], "2.8.0"),
     (PYTHONS[-1], NEWEST),
 ]
 
 # Libraries on top of PyJWT, which say which versions of it they can do with; 4.7.3 does not say that it needs 2.11.
 ON_TOP = ("Flask-JWT-Extended != 4.7.3",)
+
+# Groups of the oldest releases that are supported, each with what those need about them.
+OLDEST = [name for name in PROJECT["dependency-groups"] if name.startswith("oldest-")]
 
 
 def pins(python: str) -> str:
@@ -38,6 +46,12 @@ def pins(python: str) -> str:
 def group(name: str) -> list[str]:
     """The requirements of a dependency group; the pip of a fresh venv may be too old to read them itself."""
     return nox.project.dependency_groups(PROJECT, name)
+
+
+def folders_of(requirements: list[str]) -> list[str]:
+    """The folders under tests/integrations that are about these distributions."""
+    names = {re.split(r"[ =<>!~\[]", one)[0] for one in requirements}
+    return [folder for folder, name in DISTRIBUTIONS.items() if name in names]
 
 
 def build_wheel(session: nox.Session) -> Path:
@@ -54,12 +68,23 @@ def build_wheel(session: nox.Session) -> Path:
 def tests(session: nox.Session, pyjwt: str) -> None:
     """The project's tests on an installed copy, with that PyJWT: it goes in last, since the pins name another.
 
-    Libraries that need a newer PyJWT than that go back to their last release that does not.
+    Libraries that need a newer PyJWT than that go back to their last release that does not, or stay away.
     """
-    session.install("--constraint", pins(str(session.python)), str(ROOT), *group("test"))
+    libraries = group("libraries") if pyjwt == NEWEST else []
+    session.install("--constraint", pins(str(session.python)), str(ROOT), *group("test"), *libraries)
     session.install(*(["--upgrade", "PyJWT"] if pyjwt == NEWEST else [f"PyJWT=={pyjwt}", *ON_TOP]))
     session.run("python", "-c", "import jwt; print('PyJWT', jwt.__version__)")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "--numprocesses", "auto", *session.posargs)
+
+
+@nox.session
+def libraries(session: nox.Session) -> None:
+    """The oldest release that is supported of each library and framework, one group after another."""
+    session.install("--constraint", pins(HERE), str(ROOT), *group("test"), *group("libraries"))
+    for name in OLDEST:
+        session.install(*group(name))
+        folders = [str(ROOT / "tests/integrations" / folder) for folder in folders_of(group(name))]
+        session.run("python", "-m", "pytest", "--numprocesses", "auto", *folders, *session.posargs)
 
 
 @nox.session

@@ -15,6 +15,7 @@ import pytest
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor, guard
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
+from tests import support_report
 from tests.support import Trail
 
 guard.reraise = True  # in production our failures are logged; here they fail the test
@@ -29,6 +30,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_report_header() -> str | None:
+    """What cannot be tested here is said, or fails where everything is required."""
+    if not support_report.ABSENT:
+        return None
+    said = f"not installed, so not tested: {', '.join(support_report.ABSENT)}"
+    if os.environ.get("JWT_AUDIT_REQUIRE_ALL"):
+        raise pytest.UsageError(said)
+    return said
+
+
+def pytest_sessionfinish() -> None:
+    support_report.write()
+
+
 @pytest.fixture(scope="session")
 def global_trail() -> Trail:
     """Providers set globally, once: contrib's instrumentations and FastAPI's own telemetry use them."""
@@ -40,7 +55,7 @@ def global_trail() -> Trail:
 
 
 @pytest.fixture
-def instrument(global_trail: Trail) -> Iterator[Callable[..., Trail]]:
+def instrument(global_trail: Trail, request: pytest.FixtureRequest) -> Iterator[Callable[..., Trail]]:
     """Call it to switch the plugin on, with options; gives the trail. Switched off at the end of the test."""
 
     def switch_on(**options: Any) -> Trail:
@@ -49,6 +64,8 @@ def instrument(global_trail: Trail) -> Iterator[Callable[..., Trail]]:
         return global_trail
 
     yield switch_on
+    support_report.record(request.node, global_trail.everything)
+    global_trail.everything.clear()
     if PyJWTInstrumentor().is_instrumented_by_opentelemetry:
         PyJWTInstrumentor().uninstrument()
     global_trail.clear()

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -34,6 +34,23 @@ def mint(key: Any = KEY, algorithm: str = "HS256", headers: dict[str, Any] | Non
     return jwt.encode(claims(**changes), key, algorithm, headers=headers)
 
 
+class _Keeper(LogRecordProcessor):
+    """Keeps our events for the report on the whole test."""
+
+    def __init__(self, records: list[Any]) -> None:
+        self._records = records
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        if (log_record.log_record.event_name or "").startswith("jwt."):
+            self._records.append(log_record.log_record)
+
+    def shutdown(self) -> None:
+        """Nothing is held back."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True
+
+
 class Trail:
     """Everything the plugin said, as real SDK providers exported it."""
 
@@ -41,8 +58,10 @@ class Trail:
         self._logs = InMemoryLogRecordExporter()
         self._spans = InMemorySpanExporter()
         self._metrics = InMemoryMetricReader()
+        self.everything: list[Any] = []  # records of the test that runs, cleared or not
         self.logger_provider = LoggerProvider()
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
+        self.logger_provider.add_log_record_processor(_Keeper(self.everything))
         self.tracer_provider = TracerProvider()
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
         self.meter_provider = MeterProvider(metric_readers=[self._metrics])

@@ -30,6 +30,8 @@ def test_the_table_holds_each_patch() -> None:
         ("jwt.jwks_client", "PyJWKClient.get_signing_key_from_jwt"),
         ("jwt.jwks_client", "PyJWKClient.get_signing_key"),
         ("starlette.applications", "Starlette.__call__"),
+        ("starlette.routing", "Route.handle"),
+        ("starlette.routing", "WebSocketRoute.handle"),
         ("starlette.authentication", "has_required_scope"),
         ("fastapi.routing", "solve_dependencies"),
         ("flask.app", "Flask.__call__"),

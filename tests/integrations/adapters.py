@@ -49,7 +49,7 @@ def _adapters() -> list[Adapter]:
     placed = ("none", "contrib_outside", "contrib_inside")
     table = [
         ("starlette", starlette.make, ("sync", "async"), either, drivers.asgi, "/items/{item}"),
-        ("fastapi", fastapi.make, ("sync", "async"), (*either, "builtin"), drivers.asgi, "/items/{item}"),
+        ("fastapi", fastapi.make, ("sync", "async"), fastapi.TELEMETRY, drivers.asgi, "/items/{item}"),
         ("flask", flask.make, ("sync", "async"), either, drivers.wsgi, "/items/<int:item>"),
         ("django_wsgi", django.make_wsgi, ("sync", "async"), either, drivers.wsgi, "items/<int:item>"),
         ("django_asgi", django.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),

@@ -11,9 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests import support_report
 from tests.integrations.django import site  # noqa: F401 - imported for its settings
 from tests.support import KEY
 
+collect_ignore = support_report.ABSENT
 pytest.register_assert_rewrite("tests.integrations.checks")
 
 

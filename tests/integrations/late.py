@@ -23,8 +23,8 @@ from opentelemetry.instrumentation.pyjwt import AuditASGIMiddleware, AuditWSGIMi
 from tests.integrations import drivers
 from tests.integrations.bare.app import OTelASGI, OTelWSGI, placed
 from tests.integrations.django.app import serving
+from tests.integrations.fastapi.app import TELEMETRY, new
 from tests.integrations.fastapi.app import instrumented as with_fastapi
-from tests.integrations.fastapi.app import new
 from tests.integrations.flask.app import instrumented as with_flask
 from tests.integrations.starlette.app import instrumented as with_starlette
 
@@ -172,8 +172,8 @@ def _table() -> list[Late]:
         ("starlette_async_background", async_background, asgi, either, item, False),
         ("starlette_stream", streamed, asgi, either, item, True),
         ("starlette_async_stream", async_streamed, asgi, either, item, True),
-        ("fastapi_background", fastapi_background, asgi, (*either, "builtin"), item, False),
-        ("fastapi_stream", fastapi_stream, asgi, (*either, "builtin"), item, True),
+        ("fastapi_background", fastapi_background, asgi, TELEMETRY, item, False),
+        ("fastapi_stream", fastapi_stream, asgi, TELEMETRY, item, True),
         ("flask_stream", partial(flask_stream, wrap=iter), wsgi, either, rule, False),
         ("flask_stream_with_context", partial(flask_stream, wrap=flask.stream_with_context), wsgi, either, rule, False),
         ("django_stream", django_wsgi, wsgi, either, django_item, False),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Header, Response
-from fastapi.telemetry import TelemetryConfig
 
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from tests.integrations.runs import Run, finished
 
-SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+# FastAPI has telemetry of its own since 0.165.
+TELEMETRY = ("none", "contrib", "builtin") if find_spec("fastapi.telemetry") else ("none", "contrib")
+SILENT = {"tracing": False, "metrics": False, "logs": False}
 
 
 def new(telemetry: str, **options: Any) -> FastAPI:

@@ -11,12 +11,12 @@ from fastapi import FastAPI
 
 from tests.integrations.checks import check_events, check_no_span, check_span
 from tests.integrations.drivers import PATH, asgi_async
-from tests.integrations.fastapi.app import instrumented, new
+from tests.integrations.fastapi.app import TELEMETRY, instrumented, new
 from tests.integrations.fastapi.scopes import ROUTE
 from tests.support import Trail, mint
 
 
-@pytest.fixture(params=["none", "contrib", "builtin"])
+@pytest.fixture(params=TELEMETRY)
 def telemetry(request: pytest.FixtureRequest) -> Any:
     return request.param
 

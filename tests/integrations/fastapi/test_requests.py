@@ -15,7 +15,7 @@ from starlette.routing import Route
 from tests.integrations.checks import check_events, check_no_span, check_span
 from tests.integrations.drivers import Answer, asgi
 from tests.integrations.expectations import ALL, UP_TO_EXP, denied, negative, rejected, validated
-from tests.integrations.fastapi.app import instrumented, new
+from tests.integrations.fastapi.app import TELEMETRY, instrumented, new
 from tests.integrations.steps import verify
 from tests.support import Trail, mint
 
@@ -38,7 +38,7 @@ def yielding_claims(credentials: HTTPAuthorizationCredentials = Security(bearer)
 dependencies = pytest.mark.parametrize("dependency", [sync_claims, async_claims, yielding_claims])
 
 
-@pytest.fixture(params=["none", "contrib", "builtin"])
+@pytest.fixture(params=TELEMETRY)
 def served(request: pytest.FixtureRequest, trail: Trail) -> Iterator[Callable[..., None]]:
     """Call it with an application and what it must say; it serves one request and checks."""
 

@@ -156,7 +156,8 @@ class Patches:
         self.table: tuple[Patch, ...] = tuple(
             patch for row in rows for patch in (row.patches if isinstance(row, Library) else (row,))
         )
-        self._library_of = {id(patch): row for row in rows if isinstance(row, Library) for patch in row.patches}
+        self.libraries: tuple[Library, ...] = tuple(row for row in rows if isinstance(row, Library))
+        self._library_of = {id(patch): library for library in self.libraries for patch in library.patches}
         self._known: dict[str, bool] = {}
         self._installed = False
         self._waiting = False

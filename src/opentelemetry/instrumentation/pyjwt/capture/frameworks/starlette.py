@@ -34,6 +34,13 @@ def _route(scope: Scope) -> str | None:
     return mounted[len(outside) :] + path if mounted.startswith(outside) else path
 
 
+def _handle(wrapped: Callable[..., Any], route: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Starlette notes the route since 1.0; before that, FastAPI alone did."""
+    if args and isinstance(args[0], dict):
+        args[0].setdefault("route", route)
+    return wrapped(*args, **kwargs)
+
+
 def _compared(connection: Any, scopes: Any) -> tuple[Any, Any]:
     return connection, scopes
 
@@ -48,6 +55,8 @@ def _end_comparison(call: tuple[Any, Any], result: Any, error: BaseException | N
 
 PATCHES: Final = (
     WrapPatch("starlette.applications", "Starlette.__call__", _call),
+    WrapPatch("starlette.routing", "Route.handle", _handle),
+    WrapPatch("starlette.routing", "WebSocketRoute.handle", _handle),
     Library(
         "starlette",
         (0, 36),

@@ -138,7 +138,7 @@ _VIEWS: Final = "flask_jwt_extended.view_decorators"
 PATCHES: Final = (
     Library(
         "Flask-JWT-Extended",
-        since=(4, 2),
+        since=(4, 5),
         before=(5,),
         patches=(
             CodePatch(_MANAGER, "JWTManager._decode_jwt_from_config", (), _begin_decoding, _end_decoding),

@@ -242,7 +242,7 @@ def _patches(module: str, rows: Mapping[str, Callable[..., Any]], *, optional: b
 
 PATCHES: Final = Library(
     "djangorestframework-simplejwt",
-    since=(5, 2, 1),
+    since=(5, 3, 1),
     before=(6,),
     patches=(
         *_patches(
