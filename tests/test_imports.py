@@ -18,6 +18,7 @@ MODULES = (
     "werkzeug",
     "flask_jwt_extended",
     "rest_framework_simplejwt",
+    "mcp",
 )
 SHOW = """
     import sys
@@ -30,12 +31,17 @@ SHOW = """
         import flask_jwt_extended
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
+        import mcp.server.auth.routes
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []
         for patch in PATCHES.table:
             value = sys.modules[patch.module]
-            for name in patch.path.split("."):
+            *holders, last = patch.path.split(".")
+            for name in holders:
                 value = getattr_static(value, name)
+            if getattr(patch, "optional", False) and not hasattr(value, last):
+                continue  # not in the version installed
+            value = getattr_static(value, last)
             wrappers = 0
             while hasattr(value, "__wrapped__"):
                 wrappers += type(value) is not classmethod  # which is a wrapper by itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import sys
@@ -61,6 +62,11 @@ def test_the_table_holds_each_patch() -> None:
         ("rest_framework_simplejwt.serializers", "TokenVerifySerializer.validate"),
         ("rest_framework_simplejwt.authentication", "JWTAuthentication.get_user"),
         ("rest_framework_simplejwt.authentication", "JWTStatelessUserAuthentication.get_user"),
+        ("mcp.server.auth.handlers.token", "TokenHandler.handle"),
+        ("mcp.server.auth.handlers.revoke", "RevocationHandler.handle"),
+        ("mcp.server.auth.middleware.bearer_auth", "BearerAuthBackend.authenticate"),
+        ("mcp.server.auth.middleware.bearer_auth", "RequireAuthMiddleware.__call__"),
+        ("mcp.server.lowlevel.server", "Server._handle_message"),
     ]
 
 
@@ -74,6 +80,9 @@ class Thing:
 
     def named(self, *, x="b", c):
         return x, c
+
+    async def wait(self, x=1):
+        return x
 """
 
 
@@ -157,6 +166,24 @@ def test_a_call_with_any_arguments_is_what_it_was(kind: str, name: str, args: An
     assert (inspect.signature(getattr(library.Thing, name)), outcome()) == (signature, without)
     patches.remove()
     assert (inspect.signature(getattr(library.Thing, name)), outcome()) == (signature, without)
+
+
+def test_a_coroutine_function_is_one_still(library: Any) -> None:
+    """Also by a name it had before; what runs instead of it may have it run with something else."""
+    early = library.Thing().wait
+    signature = inspect.signature(library.Thing.wait)
+
+    async def doubled(original: Callable[..., Any], thing: Any, x: int) -> Any:
+        return "doubled", await original(thing, 2 * x)
+
+    patches = Patches([CodePatch(library.__name__, "Thing.wait", ("self", "x"), doubled, when="instead")])
+    patches.install()
+    assert inspect.iscoroutinefunction(early)
+    assert inspect.signature(library.Thing.wait) == signature
+    assert (asyncio.run(early()), asyncio.run(early(x=3))) == (("doubled", 2), ("doubled", 6))
+    late = library.Thing().wait
+    patches.remove()
+    assert (asyncio.run(early()), asyncio.run(late(3))) == (1, 3)
 
 
 def test_an_inherited_method_is_inherited_again(library: Any) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from opentelemetry.instrumentation.pyjwt import audit, semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value, as_text
+from opentelemetry.instrumentation.pyjwt.capture.decisions import revoked
 from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger, enter_ledger, leave_ledger
@@ -31,22 +32,13 @@ def record_revocation(
         issuer: whose jti it is, ``jwt.iss``.
         token_use: ``access``, ``refresh`` or ``id``.
     """
-    active = audit.active
-    if active is None or (scene := active.scene()) is None:
-        return
-    _, ledger, _ = scene
-    if actor is None and ledger is not None:
-        actor = ledger.actor
-        if actor is None and (token := ledger.token()) is not None:
-            actor = token.sub
     told = (
         (semconv.JTI, jti),
         (semconv.ISS, issuer),
         (semconv.TOKEN_USE, token_use),
         (semconv.REVOCATION_REASON, reason),
-        (semconv.ACTOR_ID, (active.reader.subject(actor) if actor else None) or "anonymous"),
     )
-    active.revoked(scene, {name: shown for name, value in told if (shown := as_text(value)) is not None})
+    revoked(told, actor)
 
 
 @guarded(None)

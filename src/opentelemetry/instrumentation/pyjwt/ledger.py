@@ -52,6 +52,7 @@ class Ledger:
         "closed",
         "current",
         "muted",
+        "parent",
         "span",
         "status",
         "url",
@@ -71,6 +72,7 @@ class Ledger:
         self.url: Callable[[], str] | None = None  # gives the request's URL without query
         self.span: Any = None  # the request's SERVER span, opaque here
         self.current: Entry | None = None  # the token verified or refused last
+        self.parent: Entry | None = None  # the refresh token that a library exchanged
         self.actor: str | None = None  # whoever a library found the request to be from, in plain
 
     def refine(self, describe: Callable[[], Mapping[str, Value]]) -> None:
@@ -125,10 +127,10 @@ class Ledger:
                     return self._due(entry)
             return []
 
-    def refused(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
-        """A library or a revocation list refused a token: the one with ``jti``, or else the current one."""
+    def refused(self, reason: str, *, jti: str | None = None, entry: Entry | None = None) -> list[Verdict]:
+        """A library or a revocation list refused a token: ``entry``, the one with ``jti``, or the current one."""
         with self._lock:
-            entry = self._meant(jti)
+            entry = entry or self._meant(jti)
             if entry is None:
                 return []
             if entry.refusal != semconv.TOKEN_REVOKED:  # which outweighs all that is said after it
@@ -222,6 +224,11 @@ class Ledger:
             self._attributes[semconv.HTTP_STATUS] = self.status
         return self._attributes
 
+    def presented_as(self, identity: int) -> Entry | None:
+        """The entry of this very token, if it was presented and looked at."""
+        entry = self._index.get(identity)
+        return None if entry is None or entry.minted else entry
+
     def token(self) -> TokenFacts | None:
         """The token verified last and accepted so far."""
         with self._lock:
@@ -275,9 +282,9 @@ class Ledger:
         return [] if verdict is None else [verdict]
 
     def _parent(self) -> Entry | None:
-        """The refresh token that tokens minted in this request come from: the last valid one presented."""
+        """The refresh token that tokens minted in this request come from: as told, or the last valid one presented."""
         refresh = [entry for entry in self._entries if entry.accepted and entry.facts.token_use == "refresh"]
-        return max(refresh, key=lambda entry: entry.time_unix_nano, default=None)
+        return self.parent or max(refresh, key=lambda entry: entry.time_unix_nano, default=None)
 
 
 def _telling(entry: Entry) -> tuple[bool, bool, int]:

@@ -50,21 +50,29 @@ def {name}({parameters}):
         _begin({wanted})
     return _result
 """,
+    "instead": """
+async def {name}({parameters}):
+    _patch, _begin, _original, _end = "hook"
+    if not _patch.active:
+        return await _original({arguments})
+    return await _begin(_original, {wanted})
+""",
 }
 
 
 @dataclass
 class CodePatch:
-    """Put a hook around, before or after the function at ``path``.
+    """Put a hook around, before or after the function at ``path``, or a coroutine function in place of one.
 
     Args:
         module: name of the module the function is defined in.
         path: dotted path of the function in it.
         parameters: names of the function's parameters that ``begin`` is called with, ``None`` for one it lacks.
         begin: called before the function; where ``when`` is ``after``, once it has returned. What it returns is
-            the ``call`` given to ``end``. It must not raise.
+            the ``call`` given to ``end``. It must not raise. Where ``when`` is ``instead``, a coroutine function
+            that is given the original first, and has it run.
         end: called with ``(call, result, error)`` when the function has returned or raised. It must not raise.
-        when: ``around``, ``before`` or ``after``; an ``end`` is called only around.
+        when: ``around``, ``before``, ``after`` or ``instead``; an ``end`` is called only around.
     """
 
     module: str

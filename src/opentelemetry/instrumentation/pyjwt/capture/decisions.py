@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from opentelemetry.instrumentation.pyjwt import audit
+from opentelemetry.instrumentation.pyjwt import audit, semconv
 from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
-from opentelemetry.instrumentation.pyjwt.verdict import Check, Look
+from opentelemetry.instrumentation.pyjwt.verdict import Check, Entry, Look
 
 _copying: Final[ContextVar[bool]] = ContextVar("opentelemetry_pyjwt_copying", default=False)
 
@@ -79,8 +79,75 @@ def refuse_token(token: object, reason: str) -> None:
 
 
 @guarded(None)
+def turned_away(token: object, wanted: str, reason: str | None = None) -> None:
+    """A token that was verified is not accepted. What was said against it before stands; and a token that nobody
+    has looked at is not told of.
+
+    Args:
+        token: the token itself.
+        wanted: the use it should have had, ``access`` or ``refresh``: one of another use is of the wrong type.
+        reason: why, if that is known (:mod:`~..semconv`).
+    """
+    if (request := _request()) is None:
+        return
+    active, ledger = request
+    entry = ledger.presented_as(identity(token))
+    if entry is not None and entry.accepted:
+        fits = entry.facts.token_use in (None, wanted)
+        reason = reason or (semconv.REFUSED if fits else semconv.WRONG_TYPE)
+        active.emit(ledger, ledger.refused(reason, entry=entry))
+
+
+@guarded(None)
+def exchanged(token: object) -> None:
+    """What is minted in this request is minted from this refresh token, whatever that looks like."""
+    if (request := _request()) is not None:
+        active, ledger = request
+        known = ledger.presented_as(identity(token))
+        ledger.parent = known or Entry(identity(token), active.reader.read_raw(token), None)
+
+
+@guarded(None)
+def token_revoked(token: object, *, actor: str | None = None) -> None:
+    """A token was revoked; one that is no JWT is not told of.
+
+    Args:
+        token: the token itself.
+        actor: who did it; unset, whoever the request is from.
+    """
+    active = audit.active
+    if active is None or (facts := active.reader.read_raw(token)).alg is None:
+        return
+    names = (semconv.JTI, semconv.FINGERPRINT, semconv.ISS, semconv.TOKEN_USE)
+    revoked(((name, facts.shown.get(name)) for name in names), actor)
+
+
+def revoked(told: Iterable[tuple[str, object]], actor: str | None) -> None:
+    """A token was put on a revocation list.
+
+    Args:
+        told: attributes that say which, and why.
+        actor: who did it; unset, whoever the request is from, or ``anonymous``.
+    """
+    active = audit.active
+    if active is None or (scene := active.scene()) is None:
+        return
+    _, ledger, _ = scene
+    if actor is None and ledger is not None:
+        actor = ledger.actor
+        if actor is None and (token := ledger.token()) is not None:
+            actor = token.sub
+    by = (semconv.ACTOR_ID, (active.reader.subject(actor) if actor else None) or "anonymous")
+    active.revoked(scene, {name: shown for name, value in (*told, by) if (shown := as_text(value)) is not None})
+
+
+@guarded(None)
 def scope_checked(
-    required: Iterable[str], granted: Iterable[str] | None = None, *, allowed: bool | None = None
+    required: Iterable[str],
+    granted: Iterable[str] | None = None,
+    *,
+    allowed: bool | None = None,
+    token: object = None,
 ) -> None:
     """Scopes are required of the request's token: the one verified last or, before there is one, the next.
 
@@ -88,9 +155,12 @@ def scope_checked(
         required: what the endpoint requires; nothing required is nothing to tell.
         granted: what is granted, where that is known to be something else than the token's own claims say.
         allowed: what was decided; unset, the token must grant all that is required.
+        token: the token itself, where that is known; if it was not verified last, nothing is told.
     """
     if (request := _request()) is not None and (scopes := _texts(required)):
         active, ledger = request
+        if token is not None and (ledger.presented_as(identity(token)) or token) is not ledger.current:
+            return
         active.emit(ledger, ledger.scope_checked(scopes, None if granted is None else _texts(granted), allowed))
 
 

@@ -14,8 +14,8 @@ from opentelemetry.instrumentation.pyjwt.config import Network, Settings
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-# In the scope or environ of a request that has a ledger, and so in those of applications it is passed on to.
-_SEEN: Final = "opentelemetry.instrumentation.pyjwt"
+# Where the ledger is, in the scope or environ of a request and so in those of applications it is passed on to.
+_LEDGER: Final = "opentelemetry.instrumentation.pyjwt"
 SWITCHING_PROTOCOLS: Final = 101
 FORBIDDEN: Final = 403
 SERVER_ERROR: Final = 500
@@ -42,17 +42,21 @@ def open_ledger(
         url: gives the request's URL without query, for those who exclude URLs or have a scope policy.
         describe: gives the request's attributes once it has been routed.
     """
-    if _SEEN in request:
+    if _LEDGER in request:
         if (ledger := current_ledger()) is not None:
             ledger.refine(describe)
         return None
-    request[_SEEN] = True
     excluded = active.settings.excluded_urls
     muted = not is_instrumentation_enabled() or (excluded is not None and excluded.search(url()) is not None)
-    ledger = Ledger(describe, muted=muted)
+    request[_LEDGER] = ledger = Ledger(describe, muted=muted)
     ledger.url = url
     active.opened(ledger)
     return ledger
+
+
+def ledger_of(request: Mapping[str, Any]) -> Ledger | None:
+    """The ledger of a request, by its scope or environ, wherever that is asked."""
+    return request.get(_LEDGER)
 
 
 def request_attributes(
