@@ -18,6 +18,8 @@ MODULES = (
     "werkzeug",
     "flask_jwt_extended",
     "rest_framework_simplejwt",
+    "fastapi_users",
+    "authx",
 )
 SHOW = """
     import sys
@@ -27,7 +29,7 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
-        import flask_jwt_extended
+        import flask_jwt_extended, fastapi_users.authentication, authx
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
