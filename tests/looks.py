@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger
 from opentelemetry.instrumentation.pyjwt.token import TokenReader
-from opentelemetry.instrumentation.pyjwt.verdict import Check, Look, Verdict
+from opentelemetry.instrumentation.pyjwt.verdict import Check, Look, Scope, Verdict
 
 READER = TokenReader()
 SIGNATURE = Check.SIGNATURE
@@ -54,16 +54,22 @@ def mint(token: str = "new", spelling: str | None = None, **claims: Any) -> Step
     return lambda ledger: ledger.minted(hash(spelling or token), facts(True, token, **claims))
 
 
-def refuse(reason: str, jti: str | None = None) -> Step:
-    return lambda ledger: ledger.refused(reason, jti=jti)
+def refuse(reason: str, jti: str | None = None, *, spelling: str | None = None) -> Step:
+    return lambda ledger: ledger.refused(reason, jti=jti, identity=None if spelling is None else hash(spelling))
 
 
-def passed(reason: str, jti: str | None = None) -> Step:
-    return lambda ledger: ledger.passed(reason, jti=jti)
+def passed(reason: str, jti: str | None = None, *, spelling: str | None = None) -> Step:
+    return lambda ledger: ledger.passed(reason, jti=jti, identity=None if spelling is None else hash(spelling))
 
 
-def scopes(required: str, granted: str | None = None, allowed: bool | None = None) -> Step:
-    return lambda ledger: ledger.scope_checked(required.split(), None if granted is None else granted.split(), allowed)
+def scopes(required: str, granted: str | None = None, allowed: bool | None = None, missing: str | None = None) -> Step:
+    scope = Scope(
+        required.split(),
+        None if granted is None else granted.split(),
+        allowed,
+        None if missing is None else missing.split(),
+    )
+    return lambda ledger: ledger.scope_checked(scope)
 
 
 def shown(verdicts: list[Verdict]) -> list[str]:

@@ -19,6 +19,8 @@ MODULES = (
     "flask_jwt_extended",
     "rest_framework_simplejwt",
     "mcp",
+    "fastapi_users",
+    "authx",
 )
 SHOW = """
     import sys
@@ -28,7 +30,7 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
-        import flask_jwt_extended
+        import flask_jwt_extended, fastapi_users.authentication, authx
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         import mcp.server.auth.routes

@@ -142,6 +142,17 @@ ROWS: dict[str, tuple[list[Step], int | None, list[str]]] = {
         ["jwt.rejected: wrong_type"],
     ),
     "not revoked": ([look(), passed("revoked", "t1")], 200, ["jwt.validated"]),
+    "expired, then refused": ([expired, refuse("refused")], 401, ["jwt.rejected: expired"]),
+    "expired, then revoked": ([expired, refuse("revoked")], 401, ["jwt.rejected: revoked"]),
+    "unread, then revoked": ([header_read(), refuse("revoked", spelling="t1")], 401, ["jwt.rejected: revoked"]),
+    "unread, not revoked": ([header_read(), passed("revoked", spelling="t1")], 401, []),
+    "the other one refused": (
+        [look(), look(token="t2"), refuse("refused", spelling="t1")],
+        200,
+        ["jwt.rejected: refused", "jwt.validated"],
+    ),
+    "nobody knows the one refused": ([look(), refuse("refused", spelling="t9")], 200, ["jwt.validated"]),
+    "minted, and refused": ([mint(), refuse("refused", spelling="new")], 200, ["jwt.issued"]),
     "verified, 401": ([look()], 401, ["jwt.rejected: refused"]),
     "verified, 403": ([look()], 403, ["jwt.denied"]),
     "verified, 404": ([look()], 404, ["jwt.validated"]),
@@ -280,6 +291,8 @@ def test_scopes_are_told_apart() -> None:
     told = attributes_of(look(scope="a"), scopes("b", "a b"))
     assert (told["jwt.scope.granted"], told["jwt.scope.outcome"]) == (("a", "b"), "sufficient")
     assert "jwt.scope.missing" not in told
+    told = attributes_of(look(scope="a:*"), scopes("a:b c", allowed=False, missing="c"))
+    assert (told["jwt.scope.missing"], told["jwt.scope.outcome"]) == (("c",), "insufficient")
     told = attributes_of(look(scope="a"), scopes("b", "b c"), scopes("a"))
     assert (told["jwt.scope.granted"], told["jwt.scope.outcome"]) == (("a", "b", "c"), "sufficient")
     assert "jwt.scope.outcome" not in attributes_of(look(scope="a"))

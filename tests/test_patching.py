@@ -67,6 +67,17 @@ def test_the_table_holds_each_patch() -> None:
         ("mcp.server.auth.middleware.bearer_auth", "BearerAuthBackend.authenticate"),
         ("mcp.server.auth.middleware.bearer_auth", "RequireAuthMiddleware.__call__"),
         ("mcp.server.lowlevel.server", "Server._handle_message"),
+        ("fastapi_users.authentication.strategy.jwt", "JWTStrategy.read_token"),
+        ("fastapi_users.authentication.authenticator", "Authenticator._authenticate"),
+        ("fastapi_users.manager", "BaseUserManager.verify"),
+        ("fastapi_users.manager", "BaseUserManager.reset_password"),
+        ("authx._internal._callback", "_CallbackHandler.is_token_in_blocklist"),
+        ("authx.schema", "RequestToken.verify"),
+        ("authx.schema", "has_required_scopes"),
+        ("authx.main", "has_required_scopes"),
+        ("authx.main", "AuthX.get_access_token_from_request"),
+        ("authx.main", "AuthX.get_refresh_token_from_request"),
+        ("authx.manager", "AuthManager._auth_required"),
     ]
 
 

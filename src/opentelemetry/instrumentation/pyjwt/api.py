@@ -11,6 +11,7 @@ from opentelemetry.instrumentation.pyjwt.capture.decisions import revoked
 from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger, enter_ledger, leave_ledger
+from opentelemetry.instrumentation.pyjwt.verdict import Scope
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 
@@ -54,9 +55,8 @@ def record_scope_check(
     """
     active, ledger = audit.active, current_ledger()
     if active is not None and ledger is not None and not ledger.muted:
-        active.emit(
-            ledger, ledger.scope_checked(_scopes(required), None if granted is None else _scopes(granted), allowed)
-        )
+        scope = Scope(_scopes(required), None if granted is None else _scopes(granted), allowed)
+        active.emit(ledger, ledger.scope_checked(scope))
 
 
 @contextmanager

@@ -26,7 +26,14 @@ from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
 from opentelemetry.instrumentation.pyjwt.sinks.metrics import MetricsSink
 from opentelemetry.instrumentation.pyjwt.sinks.span import is_server, note_server_span, server_spans, show
 from opentelemetry.instrumentation.pyjwt.token import TokenReader
-from opentelemetry.instrumentation.pyjwt.verdict import Look, Verdict, judge_alone, judge_minted_alone, judge_revocation
+from opentelemetry.instrumentation.pyjwt.verdict import (
+    Look,
+    Scope,
+    Verdict,
+    judge_alone,
+    judge_minted_alone,
+    judge_revocation,
+)
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, TracerProvider
 from opentelemetry.trace.propagation import _SPAN_KEY
@@ -156,7 +163,7 @@ class Audit:
         request = ledger.attributes()
         path = ledger.url().partition("://")[2].partition("/")[2]
         if required := policy.required(request.get(semconv.HTTP_METHOD), path, request.get(semconv.HTTP_ROUTE)):
-            ledger.scope_checked(required)
+            ledger.scope_checked(Scope(required, None, None))
 
     def _emit(self, ledger: Ledger, verdicts: list[Verdict]) -> None:
         if not verdicts:

@@ -10,7 +10,13 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
 from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, starlette
-from opentelemetry.instrumentation.pyjwt.capture.libraries import flask_jwt_extended, mcp, simplejwt
+from opentelemetry.instrumentation.pyjwt.capture.libraries import (
+    authx,
+    fastapi_users,
+    flask_jwt_extended,
+    mcp,
+    simplejwt,
+)
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import report
 from opentelemetry.instrumentation.pyjwt.patching import Patches
@@ -28,6 +34,8 @@ PATCHES: Final = Patches(
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
         mcp.PATCHES,
+        fastapi_users.PATCHES,
+        authx.PATCHES,
     )
 )
 

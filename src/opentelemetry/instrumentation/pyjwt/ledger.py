@@ -7,7 +7,7 @@ in the ledger gets its one verdict. What is seen after that has its verdict at o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any, Final
@@ -127,27 +127,28 @@ class Ledger:
                     return self._due(entry)
             return []
 
-    def refused(self, reason: str, *, jti: str | None = None, entry: Entry | None = None) -> list[Verdict]:
-        """A library or a revocation list refused a token: ``entry``, the one with ``jti``, or the current one."""
+    def refused(self, reason: str, *, jti: str | None = None, identity: int | None = None) -> list[Verdict]:
+        """A library or a revocation list refused a token: the one meant (:meth:`_meant`)."""
         with self._lock:
-            entry = entry or self._meant(jti)
+            entry = self._meant(jti, identity)
             if entry is None:
                 return []
-            if entry.refusal != semconv.TOKEN_REVOKED:  # which outweighs all that is said after it
+            # Revoked outweighs all that is said after it; merely refused tells less than why PyJWT refused it.
+            if entry.refusal != semconv.TOKEN_REVOKED and not (reason == semconv.REFUSED and entry.failures):
                 entry.refusal = reason
             if reason == semconv.TOKEN_REVOKED:
                 entry.checks |= int(Check.REVOCATION)
             self.current = entry
             return self._due(entry)
 
-    def passed(self, reason: str, *, jti: str | None = None) -> list[Verdict]:
-        """A token passed the check that refuses with ``reason``: the one with ``jti``, or else the current one.
+    def passed(self, reason: str, *, jti: str | None = None, identity: int | None = None) -> list[Verdict]:
+        """A token passed the check that refuses with ``reason``: the one meant (:meth:`_meant`).
 
         What was refused for that reason, as one kind of token, is taken back. Not so if it was revoked: one list
         says nothing about what is on another.
         """
         with self._lock:
-            entry = self._meant(jti)
+            entry = self._meant(jti, identity)
             if entry is None:
                 return []
             if reason == semconv.TOKEN_REVOKED:
@@ -156,13 +157,8 @@ class Ledger:
                 entry.refusal = None
             return self._due(entry)
 
-    def scope_checked(
-        self, required: Iterable[str], granted: Iterable[str] | None = None, allowed: bool | None = None
-    ) -> list[Verdict]:
+    def scope_checked(self, scope: Scope) -> list[Verdict]:
         """Scopes were compared, for the current token or, before there is one, for the next."""
-        scope = Scope(
-            tuple(dict.fromkeys(required)), None if granted is None else tuple(dict.fromkeys(granted)), allowed
-        )
         with self._lock:
             entry = self.current
             if entry is None or not entry.accepted:
@@ -265,8 +261,10 @@ class Ledger:
         if (entry.minted or entry.facts.verified) and (key := key_of(entry.facts)) is not None:
             self._index.setdefault(key, entry)
 
-    def _meant(self, jti: str | None) -> Entry | None:
-        """The presented token with ``jti``; without one, the token verified or refused last, or else seen last."""
+    def _meant(self, jti: str | None, identity: int | None) -> Entry | None:
+        """The presented token with that identity or ``jti``; else the one verified or refused last, or seen last."""
+        if identity is not None:
+            return self.presented_as(identity)
         if jti is None and self.current is not None:
             return self.current
         for entry in reversed(self._entries):

@@ -9,7 +9,7 @@ What the status says comes last.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntFlag
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -137,14 +137,17 @@ class Entry:
 class Scope(NamedTuple):
     """A comparison of what an endpoint requires with what a token grants."""
 
-    required: tuple[str, ...]
-    granted: tuple[str, ...] | None  # as told; None: what the token grants
+    required: Sequence[str]
+    granted: Sequence[str] | None  # as told; None: what the token grants
     allowed: bool | None  # the application's own decision, if it told
+    missing: Sequence[str] | None = None  # as told; None: what of the required is not granted
 
-    def judge(self, facts: TokenFacts) -> tuple[bool, tuple[str, ...]]:
+    def judge(self, facts: TokenFacts) -> tuple[bool, Sequence[str]]:
         """Whether the scope suffices, and what is missing."""
         granted = self.granted if self.granted is not None else facts.scopes or ()
-        missing = tuple(scope for scope in self.required if scope not in granted)
+        missing = self.missing
+        if missing is None:
+            missing = [scope for scope in self.required if scope not in granted]
         if self.allowed is None:
             return not missing, missing
         return self.allowed, () if self.allowed else missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, overload
 
 from opentelemetry.instrumentation.pyjwt import audit, semconv
 from opentelemetry.instrumentation.pyjwt.audit import Audit
@@ -13,7 +13,7 @@ from opentelemetry.instrumentation.pyjwt.bounds import as_text
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
-from opentelemetry.instrumentation.pyjwt.verdict import Check, Entry, Look
+from opentelemetry.instrumentation.pyjwt.verdict import Entry, Look, Scope
 
 _copying: Final[ContextVar[bool]] = ContextVar("opentelemetry_pyjwt_copying", default=False)
 
@@ -71,11 +71,33 @@ def refuse_token(token: object, reason: str) -> None:
         token: the token itself.
         reason: why (:mod:`~..semconv`).
     """
+    if (request := _request_of(token)) is not None:
+        active, ledger, key = request
+        active.emit(ledger, ledger.refused(reason, identity=key))
+
+
+@guarded(None)
+def passed_token(token: object, reason: str) -> None:
+    """A request's token passed the check that refuses with ``reason``, even if nobody has looked at it yet.
+
+    Args:
+        token: the token itself.
+        reason: as :func:`passed` has it.
+    """
+    if (request := _request_of(token)) is not None:
+        active, ledger, key = request
+        active.emit(ledger, ledger.passed(reason, identity=key))
+
+
+def _request_of(token: object) -> tuple[Audit, Ledger, int] | None:
+    """The running audit, and the request's ledger, which knows the token from now on by this identity."""
     active = audit.active
-    if active is None or (scene := active.scene()) is None or scene[1] is None:
-        return
-    look = Look(identity(token), active.reader.read_raw(token), 0, int(Check.CLAIM), reason, claims_read=False)
-    active.presented(scene, look)
+    if active is None or (scene := active.scene()) is None or (ledger := scene[1]) is None:
+        return None
+    key = identity(token)
+    if ledger.presented_as(key) is None:
+        active.presented(scene, Look(key, active.reader.read_raw(token), 0, claims_read=False))
+    return active, ledger, key
 
 
 @guarded(None)
@@ -91,11 +113,12 @@ def turned_away(token: object, wanted: str, reason: str | None = None) -> None:
     if (request := _request()) is None:
         return
     active, ledger = request
-    entry = ledger.presented_as(identity(token))
+    key = identity(token)
+    entry = ledger.presented_as(key)
     if entry is not None and entry.accepted:
         fits = entry.facts.token_use in (None, wanted)
         reason = reason or (semconv.REFUSED if fits else semconv.WRONG_TYPE)
-        active.emit(ledger, ledger.refused(reason, entry=entry))
+        active.emit(ledger, ledger.refused(reason, identity=key))
 
 
 @guarded(None)
@@ -147,6 +170,7 @@ def scope_checked(
     granted: Iterable[str] | None = None,
     *,
     allowed: bool | None = None,
+    missing: Iterable[str] | None = None,
     token: object = None,
 ) -> None:
     """Scopes are required of the request's token: the one verified last or, before there is one, the next.
@@ -155,17 +179,24 @@ def scope_checked(
         required: what the endpoint requires; nothing required is nothing to tell.
         granted: what is granted, where that is known to be something else than the token's own claims say.
         allowed: what was decided; unset, the token must grant all that is required.
+        missing: what is wanting, where that is known to be something else than what is required and not granted.
         token: the token itself, where that is known; if it was not verified last, nothing is told.
     """
     if (request := _request()) is not None and (scopes := _texts(required)):
         active, ledger = request
         if token is not None and (ledger.presented_as(identity(token)) or token) is not ledger.current:
             return
-        active.emit(ledger, ledger.scope_checked(scopes, None if granted is None else _texts(granted), allowed))
+        active.emit(ledger, ledger.scope_checked(Scope(scopes, _texts(granted), allowed, _texts(missing))))
 
 
-def _texts(scopes: Iterable[str]) -> list[str]:
+@overload
+def _texts(scopes: Iterable[str]) -> list[str]: ...
+@overload
+def _texts(scopes: Iterable[str] | None) -> list[str] | None: ...
+def _texts(scopes: Iterable[str] | None) -> list[str] | None:
     """Members of an enumeration are the scopes they stand for."""
+    if scopes is None:
+        return None
     return [str.__str__(scope) if isinstance(scope, str) else str(scope) for scope in scopes]
 
 
