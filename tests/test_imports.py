@@ -16,6 +16,8 @@ MODULES = (
     "django",
     "rest_framework",
     "werkzeug",
+    "aiohttp",
+    "tornado",
     "flask_jwt_extended",
     "rest_framework_simplejwt",
     "mcp",
@@ -30,6 +32,7 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
+        import aiohttp.web, tornado.web
         import flask_jwt_extended, fastapi_users.authentication, authx
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers

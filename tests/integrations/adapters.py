@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from tests.integrations import drivers
+from tests.integrations.aiohttp import app as aiohttp
 from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
 from tests.integrations.runs import Run
 from tests.integrations.starlette import app as starlette
+from tests.integrations.tornado import app as tornado
 
 NO_TELEMETRY = "none"
 
@@ -23,7 +25,7 @@ class Adapter(NamedTuple):
     framework: str
     kind: str  # of the endpoint: sync, async
     telemetry: str  # who makes the SERVER span: none, contrib, builtin; outside or inside the audit if it matters
-    make: Callable[[Run, str, str], AbstractContextManager[Any]]  # (run, kind, telemetry) to the application
+    make: Callable[[Run, str, str], AbstractContextManager[Any]]  # (run, kind, telemetry) to what is called
     call: Callable[..., drivers.Answer]
     route: str | None  # of the endpoint, as the framework writes it
 
@@ -32,11 +34,16 @@ class Adapter(NamedTuple):
         return f"{self.framework}-{self.kind}-{self.telemetry}"
 
     @property
+    def in_process(self) -> bool:
+        """Whether the test itself is the server; else the application has its own, and what is made is its port."""
+        return self.call is not drivers.http
+
+    @property
     def traced(self) -> bool:
         return self.telemetry != NO_TELEMETRY
 
     def serve(self, run: Run) -> AbstractContextManager[Any]:
-        """The application, instrumented as this adapter says, while the context lasts."""
+        """The application, instrumented as this adapter says, or the port it is at, while the context lasts."""
         return self.make(run, self.kind, self.telemetry)
 
     def get(self, app: Any, *tokens: str, headers: Mapping[str, str] | None = None, **options: Any) -> drivers.Answer:
@@ -55,6 +62,8 @@ def _adapters() -> list[Adapter]:
         ("django_asgi", django.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),
         ("drf_wsgi", django.make_wsgi, ("api_view",), either, drivers.wsgi, "items/<int:item>"),
         ("drf_asgi", django.make_asgi, ("api_view",), either, drivers.asgi, "items/<int:item>"),
+        ("aiohttp", aiohttp.make, ("async",), either, drivers.http, "/items/{item}"),
+        ("tornado", tornado.make, ("sync", "async"), either, drivers.http, "/items/{item}"),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

@@ -1,16 +1,23 @@
-"""Servers in a few lines: one request to an ASGI or a WSGI application, everything in the test's own hands."""
+"""Servers in a few lines: one request to an ASGI or a WSGI application, everything in the test's own hands.
+
+What comes with a server of its own is asked over HTTP.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 from werkzeug.test import create_environ
 
-CLIENT = "203.0.113.9"
+CLIENT = "127.0.0.1"
 AGENT = "probe/1.0"
 PATH = "/items/7"
+PATIENCE = 20  # seconds until a server that does not answer, come up or go down fails the test
 
 Watch = Callable[[Any], None]
 
@@ -137,3 +144,47 @@ def wsgi(
         if close is not None:
             close()
     return Answer(status, b"".join(parts))
+
+
+def http(
+    port: int,
+    path: str = PATH,
+    headers: Mapping[str, str] | None = None,
+    *,
+    client: str = CLIENT,
+    watch: Watch = lambda part: None,
+) -> Answer:
+    """GET from the server at this port, over a connection of its own.
+
+    Args:
+        client: the loopback address to come from.
+        watch: sees the status, then each part of the body as it arrives; if it raises, the client goes away.
+    """
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE, source_address=(client, 0))
+    status, body = 0, b""
+    try:
+        connection.request("GET", path, headers={"user-agent": AGENT, **(headers or {})})
+        with connection.getresponse() as response:
+            status = response.status
+            watch(status)
+            while part := response.read1():
+                watch(part)
+                body += part
+    except (OSError, HTTPException) as error:
+        return Answer(status, body, error)
+    finally:
+        connection.close()
+    return Answer(status, body)
+
+
+def websocket(port: int, path: str = PATH, **options: Any) -> Answer:
+    """Open a WebSocket at the server at this port, say one word, and listen until the other end closes it."""
+    url = f"ws://127.0.0.1:{port}{path}"
+    try:
+        with connect(url, user_agent_header=AGENT, proxy=None, open_timeout=PATIENCE, **options) as opened:
+            opened.send("word")
+            for _ in opened:
+                pass
+    except InvalidStatus as error:
+        return Answer(error.response.status_code, error.response.body)
+    return Answer(101)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import flask
+from aiohttp import web
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import StreamingHttpResponse
@@ -18,18 +19,22 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from tornado.web import Application, RequestHandler
 
 from opentelemetry.instrumentation.pyjwt import AuditASGIMiddleware, AuditWSGIMiddleware
 from tests.integrations import drivers
+from tests.integrations.aiohttp.app import routed
+from tests.integrations.aiohttp.app import serving as aiohttp_serving
 from tests.integrations.bare.app import OTelASGI, OTelWSGI, placed
 from tests.integrations.django.app import serving
 from tests.integrations.fastapi.app import TELEMETRY, new
 from tests.integrations.fastapi.app import instrumented as with_fastapi
 from tests.integrations.flask.app import instrumented as with_flask
 from tests.integrations.starlette.app import instrumented as with_starlette
+from tests.integrations.tornado.app import serving as tornado_serving
 
 Step = Callable[[], Any]
-Make = Callable[[Step, Step, str], AbstractContextManager[Any]]  # (before, after, telemetry) to the application
+Make = Callable[[Step, Step, str], AbstractContextManager[Any]]  # (before, after, telemetry) to what is called
 
 
 def stream(after: Step) -> Iterator[bytes]:
@@ -144,6 +149,33 @@ def wsgi_generator(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
     yield placed(app, telemetry, OTelWSGI, AuditWSGIMiddleware)
 
 
+@contextmanager
+def aiohttp_stream(before: Step, after: Step, telemetry: str) -> Iterator[int]:
+    async def endpoint(request: web.Request) -> web.StreamResponse:
+        before()
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for part in stream(after):
+            await response.write(part)
+        return response
+
+    with aiohttp_serving(lambda: routed(endpoint), telemetry) as port:
+        yield port
+
+
+@contextmanager
+def tornado_stream(before: Step, after: Step, telemetry: str) -> Iterator[int]:
+    class Item(RequestHandler):
+        async def get(self, item: str) -> None:
+            before()
+            for part in stream(after):
+                self.write(part)
+                await self.flush()
+
+    with tornado_serving(Application([("/items/([0-9]+)", Item)]), telemetry) as port:
+        yield port
+
+
 class Late(NamedTuple):
     name: str
     make: Make
@@ -151,6 +183,11 @@ class Late(NamedTuple):
     telemetry: str
     route: str | None
     live: bool  # whether the SERVER span still records what is seen after the start
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the test itself is the server."""
+        return self.call is not drivers.http
 
     @property
     def id(self) -> str:
@@ -178,6 +215,8 @@ def _table() -> list[Late]:
         ("flask_stream_with_context", partial(flask_stream, wrap=flask.stream_with_context), wsgi, either, rule, False),
         ("django_stream", django_wsgi, wsgi, either, django_item, False),
         ("django_async_stream", django_asgi, asgi, either, django_item, False),
+        ("aiohttp_stream", aiohttp_stream, drivers.http, either, item, True),
+        ("tornado_stream", tornado_stream, drivers.http, either, item, True),
         ("asgi_stream", asgi_stream, asgi, placements, None, True),
         ("wsgi_stream", wsgi_stream, wsgi, placements, None, True),
         ("wsgi_generator", wsgi_generator, wsgi, placements, None, True),

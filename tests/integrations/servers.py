@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, contextmanager
 from http.client import HTTPConnection
 from typing import Any
 
 import uvicorn
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-PATIENCE = 20  # seconds until a server that does not come up, or go down, fails the test
+from tests.integrations.drivers import PATIENCE
+
+BACKLOG = 256  # so many clients may come at once
 
 
 @contextmanager
@@ -58,6 +62,42 @@ def werkzeug_server(app: Any) -> Iterator[int]:
         assert not thread.is_alive()
 
 
+@contextmanager
+def own_server(serving: Callable[[socket.socket], AbstractAsyncContextManager[Any]]) -> Iterator[int]:
+    """Run a framework's own server in an event loop of its own; gives the port.
+
+    Args:
+        serving: serves on a socket that listens, while the context it gives lasts.
+    """
+    started: Future[Callable[[], object]] = Future()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        try:
+            async with serving(listening):
+                loop = asyncio.get_running_loop()
+                started.set_result(lambda: loop.call_soon_threadsafe(stop.set))
+                await stop.wait()
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+        thread = threading.Thread(target=asyncio.run, args=(serve(),))
+        thread.start()
+        stop = started.result(PATIENCE)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            stop()
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
 SERVERS: dict[str, Callable[[Any], Any]] = {"asgi": uvicorn_server, "wsgi": werkzeug_server}
 
 
@@ -78,7 +118,7 @@ def connection(port: int) -> Iterator[Callable[..., int]]:
         client.close()
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "it never came to hold"

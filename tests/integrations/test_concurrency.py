@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from tests.integrations.adapters import ADAPTERS, Adapter
-from tests.integrations.drivers import PATH, asgi_async
-from tests.integrations.servers import PATIENCE, connection, werkzeug_server
+from tests.integrations.drivers import PATH, PATIENCE, asgi_async, http
+from tests.integrations.servers import werkzeug_server
 from tests.integrations.steps import verify
 from tests.support import Trail, mint
 
 REQUESTS = 200
 OUTCOMES = [(200, "jwt.validated"), (403, "jwt.denied"), (401, "jwt.rejected")]
 # So many requests stand in the endpoint together, half done: all of them in an event loop, as many as Starlette's
-# thread pool takes, and in the threaded server as many as there are clients. Others mix as the threads do.
+# thread pool takes, and in a threaded server as many as there are clients. Others mix as the threads do, or not at all.
 CLIENTS = 100
 TOGETHER = {
     "starlette-sync": 40,
@@ -28,12 +28,15 @@ TOGETHER = {
     "fastapi-async": REQUESTS,
     "django_asgi-async": REQUESTS,
     "asgi-async": REQUESTS,
+    "aiohttp-async": REQUESTS,
+    "tornado-async": REQUESTS,
     "flask-sync": CLIENTS,
     "django_wsgi-sync": CLIENTS,
     "drf_wsgi-api_view": CLIENTS,
     "wsgi-sync": CLIENTS,
     "django_asgi-sync": 1,
     "drf_asgi-api_view": 1,
+    "tornado-sync": 1,
 }
 CHOSEN = [adapter for adapter in ADAPTERS if adapter.traced and f"{adapter.framework}-{adapter.kind}" in TOGETHER]
 
@@ -84,13 +87,12 @@ async def in_one_loop(app: Any, requests: list[Request]) -> list[int]:
     return list(await asyncio.gather(*calls))
 
 
-def in_threads(app: Any, requests: list[Request]) -> list[int]:
+def over_http(port: int, requests: list[Request], clients: int) -> list[int]:
     def get(request: Request) -> int:
-        with connection(port) as one:
-            return one(**request.headers)
+        return http(port, PATH, request.headers).status
 
-    with werkzeug_server(app) as port, ThreadPoolExecutor(CLIENTS) as clients:
-        return list(clients.map(get, requests))
+    with ThreadPoolExecutor(clients) as threads:
+        return list(threads.map(get, requests))
 
 
 @pytest.mark.parametrize("adapter", CHOSEN, ids=lambda adapter: adapter.name)
@@ -101,8 +103,11 @@ def test_each_event_is_of_its_own_request(adapter: Adapter, instrument: Callable
         trail.clear()
         if adapter.call.__name__ == "asgi":
             statuses = asyncio.run(in_one_loop(app, requests))
+        elif adapter.in_process:
+            with werkzeug_server(app) as port:
+                statuses = over_http(port, requests, CLIENTS)
         else:
-            statuses = in_threads(app, requests)
+            statuses = over_http(app, requests, REQUESTS)
     assert statuses == [request.status for request in requests]
 
     events = {event["jwt.jti"]: event for event in trail.events}

@@ -15,7 +15,7 @@ from tests.integrations.steps import verify
 from tests.support import Trail, mint
 
 CONNECTIONS, REQUESTS = 2, 8  # requests one after another on each connection
-CHOSEN = [adapter for adapter in ADAPTERS if adapter.telemetry in ("contrib", "contrib_outside", "builtin", "none")]
+CHOSEN = [adapter for adapter in ADAPTERS if adapter.in_process and adapter.telemetry != "contrib_inside"]
 
 
 class Between:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any
 
 import pytest
 
 from tests.integrations.checks import check_events, check_no_span, check_span
-from tests.integrations.drivers import PATH
+from tests.integrations.drivers import PATH, PATIENCE
 from tests.integrations.expectations import UP_TO_SIGNATURE, rejected, validated
 from tests.integrations.late import LATE, Late
+from tests.integrations.servers import wait_until
 from tests.integrations.steps import fails, verify
 from tests.support import OTHER_KEY, Trail, mint
 
 by_name = pytest.mark.parametrize("late", LATE, ids=lambda late: late.id)
+STREAMS = [late for late in LATE if late.in_process and "background" not in late.name]
+OVER_HTTP = [late for late in LATE if not late.in_process]
 # Where a stream fails, Django's ASGI handler forgets the request's body; gc.collect() lets that be said in time.
 forgetful = pytest.mark.filterwarnings("ignore:.*SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning")
 
@@ -74,7 +78,7 @@ def test_exception_after_the_start_changes_nothing(late: Late, trail: Trail) -> 
     check_events(trail, [validated()], route=late.route, status=200)
 
 
-@pytest.mark.parametrize("late", [late for late in LATE if "background" not in late.name], ids=lambda late: late.id)
+@pytest.mark.parametrize("late", STREAMS, ids=lambda late: late.id)
 @forgetful
 def test_client_that_goes_away_in_mid_stream(late: Late, trail: Trail) -> None:
     early, never = mint(), mint(jti="token-2")
@@ -90,3 +94,26 @@ def test_client_that_goes_away_in_mid_stream(late: Late, trail: Trail) -> None:
     check_events(trail, [validated()], route=late.route, status=200)
     if late.telemetry != "none":
         check_span(trail, 0)
+
+
+@pytest.mark.parametrize("late", OVER_HTTP, ids=lambda late: late.id)
+def test_client_that_goes_away_while_the_stream_goes_on(late: Late, trail: Trail) -> None:
+    early, new = mint(), mint(jti="token-2")
+    closed = threading.Event()
+
+    def after() -> None:
+        assert closed.wait(PATIENCE)
+        verify(new)
+
+    def gone(part: Any) -> None:
+        if part == b"first":
+            raise OSError("the client has gone")
+
+    with late.make(lambda: verify(early), after, late.telemetry) as port:
+        trail.clear()
+        assert late.call(port, PATH, watch=gone).body == b""
+        closed.set()
+        wait_until(lambda: len(trail.events) == 2 and (trail.server_spans or late.telemetry == "none"))
+    check_events(trail, [validated(), validated(**{"jwt.jti": "token-2"})], route=late.route, status=200)
+    if late.telemetry != "none":
+        check_span(trail, -1)

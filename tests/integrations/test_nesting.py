@@ -37,9 +37,11 @@ def verifying_wsgi(app: Any, token: str) -> Any:
 
 VERIFYING = {"asgi": verifying_asgi, "wsgi": verifying_wsgi}
 by_name = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+IN_PROCESS = [adapter for adapter in ADAPTERS if adapter.in_process]
+in_process_by_name = pytest.mark.parametrize("adapter", IN_PROCESS, ids=lambda adapter: adapter.name)
 
 
-@by_name
+@in_process_by_name
 def test_middleware_around_an_application_that_is_audited_already(adapter: Adapter, trail: Trail) -> None:
     def run(tokens: list[str]) -> int:
         verify(tokens[0])
@@ -55,7 +57,7 @@ def test_middleware_around_an_application_that_is_audited_already(adapter: Adapt
         check_span(trail, 0)
 
 
-@by_name
+@in_process_by_name
 def test_token_verified_between_the_audits_and_again_within_is_one_event(adapter: Adapter, trail: Trail) -> None:
     def run(tokens: list[str]) -> int:
         verify(tokens[0])
@@ -92,7 +94,7 @@ _HEEDLESS = {("fastapi", "builtin"), ("wsgi", "contrib_outside")}
 
 @pytest.mark.parametrize(
     "adapter",
-    [adapter for adapter in ADAPTERS if (adapter.framework, adapter.telemetry) not in _HEEDLESS],
+    [adapter for adapter in IN_PROCESS if (adapter.framework, adapter.telemetry) not in _HEEDLESS],
     ids=lambda adapter: adapter.name,
 )
 def test_nothing_is_recorded_of_a_request_while_instrumentation_is_suppressed(adapter: Adapter, trail: Trail) -> None:

@@ -94,6 +94,22 @@ def test_without_a_server_span_the_span_of_the_look_shows_it_though_it_ends_firs
     assert shown(trail)["work"]["jwt.validation.outcome"] == "valid"
 
 
+@pytest.mark.parametrize("name", ["http.response.status_code", "http.status_code"])
+def test_a_server_span_that_ends_before_the_request_is_decided_tells_the_status_itself(name: str, trail: Trail) -> None:
+    with action("request"), span(trail, "server", SpanKind.SERVER) as server:
+        decode()
+        server.set_attribute(name, 401)
+    assert shown(trail)["server"]["jwt.validation.reason"] == "refused"
+    assert trail.names == ["jwt.validated"]
+
+
+def test_the_status_of_another_span_is_not_the_answer(trail: Trail) -> None:
+    with action("request"), span(trail, "call", SpanKind.CLIENT) as call:
+        decode()
+        call.set_attribute("http.response.status_code", 401)
+    assert shown(trail)["call"]["jwt.validation.outcome"] == "valid"
+
+
 def test_a_span_that_has_ended_is_left_alone(trail: Trail, caplog: pytest.LogCaptureFixture) -> None:
     with action("job"):
         with span(trail, "server", SpanKind.SERVER):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
-from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, starlette
+from opentelemetry.instrumentation.pyjwt.capture.frameworks import aiohttp, django, fastapi, flask, starlette, tornado
 from opentelemetry.instrumentation.pyjwt.capture.libraries import (
     authx,
     fastapi_users,
@@ -31,6 +31,8 @@ PATCHES: Final = Patches(
         *fastapi.PATCHES,
         *flask.PATCHES,
         *django.PATCHES,
+        aiohttp.PATCHES,
+        tornado.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
         mcp.PATCHES,

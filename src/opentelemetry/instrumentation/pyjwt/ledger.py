@@ -194,10 +194,14 @@ class Ledger:
             verdicts += self._revocations
             return verdicts
 
-    def shown_on(self, span: object) -> Mapping[str, Value] | None:
+    def shown_on(self, span: object, status: int | None = None) -> Mapping[str, Value] | None:
         """What ``span`` shows, as things stand: the token verified or refused last, else one read, else one minted.
 
         The SERVER span shows a token of the request, another one that was looked at below it.
+
+        Args:
+            span: the span, which ends.
+            status: the HTTP status code it has; the SERVER span's is the answer's.
         """
         with self._lock:
             entry = self.current if span is self.span else None
@@ -208,7 +212,7 @@ class Ledger:
                 return None
             if self.closed and entry.judged is not None:
                 return entry.judged
-            verdict = preview(entry)
+            verdict = preview(entry, status if span is self.span else None)
             return None if verdict is None else verdict.attributes
 
     def attributes(self) -> Mapping[str, Value]:

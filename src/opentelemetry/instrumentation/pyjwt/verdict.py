@@ -172,7 +172,7 @@ def judge(entry: Entry, parent: Entry | None) -> Verdict | None:
                 attributes[semconv.PARENT_JTI] = jti
         verdict: Verdict | None = Verdict(name, entry.time_unix_nano, attributes, reason, entry)
     else:
-        verdict = preview(entry)
+        verdict = preview(entry, entry.status)
     if verdict is None:
         return None
     entry.judged = verdict.attributes
@@ -182,11 +182,16 @@ def judge(entry: Entry, parent: Entry | None) -> Verdict | None:
     return verdict
 
 
-def preview(entry: Entry) -> Verdict | None:
-    """What the verdict on a token is as things stand; ``None`` if only its header was read."""
+def preview(entry: Entry, status: int | None = None) -> Verdict | None:
+    """What the verdict on a token is as things stand; ``None`` if only its header was read.
+
+    Args:
+        entry: the token.
+        status: the HTTP status code that concerns it, if one is known.
+    """
     if entry.minted:
         return judge_minted_alone(entry.facts)
-    name, reason = _outcome(entry)
+    name, reason = _outcome(entry, status)
     if name == semconv.UNVERIFIED and not entry.claims_read:
         return None
     attributes = _attributes(entry.facts, entry.checks, entry.time_unix_nano, name, reason)
@@ -215,7 +220,7 @@ def judge_minted_alone(facts: TokenFacts) -> Verdict:
     return Verdict(semconv.ISSUED, time.time_ns(), facts.shown.copy(), None, None)
 
 
-def _outcome(entry: Entry) -> tuple[str, str | None]:
+def _outcome(entry: Entry, status: int | None) -> tuple[str, str | None]:
     """Name of the event of a presented token, and the reason if it is a rejection."""
     if entry.refusal is not None:
         return semconv.REJECTED, entry.refusal
@@ -223,9 +228,9 @@ def _outcome(entry: Entry) -> tuple[str, str | None]:
         return semconv.REJECTED, entry.failures[-1][1]
     if not entry.facts.verified:
         return semconv.UNVERIFIED, None
-    if entry.status == 403 or not entry.sufficient:
+    if status == 403 or not entry.sufficient:
         return semconv.DENIED, None
-    if entry.status == 401:
+    if status == 401:
         return semconv.REJECTED, semconv.REFUSED
     return semconv.VALIDATED, None
 

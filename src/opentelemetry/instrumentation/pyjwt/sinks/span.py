@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 from weakref import WeakSet
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.pyjwt import guard
+from opentelemetry.instrumentation.pyjwt import guard, semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.trace import Span, SpanKind, TracerProvider
+
+_HTTP_STATUS_BEFORE: Final = "http.status_code"  # its name in the conventions before 1.21, still the default of many
 
 
 class _End:
@@ -34,12 +36,21 @@ class _End:
         span, shown = self._span, self.shown
         try:
             del span.end  # or the two would keep each other
-            attributes = shown.shown_on(span) if isinstance(shown, Ledger) else shown
+            attributes = shown.shown_on(span, _status(span)) if isinstance(shown, Ledger) else shown
             if attributes:
                 span.set_attributes(attributes)
         except Exception as error:
             guard.report(error, "Writing to a span")
         self._end(*args, **kwargs)
+
+
+def _status(span: Span) -> int | None:
+    """The HTTP status code that whoever made the span wrote to it.
+
+    A SERVER span may end before the response starts: aiohttp's is a middleware's, Tornado's ends with an exception.
+    """
+    attributes = getattr(span, "attributes", None) or {}
+    return attributes.get(semconv.HTTP_STATUS) or attributes.get(_HTTP_STATUS_BEFORE)
 
 
 def show(span: Span, shown: Mapping[str, Value] | Ledger) -> None:
