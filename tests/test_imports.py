@@ -14,6 +14,8 @@ MODULES = (
     "starlette",
     "fastapi",
     "django",
+    "quart",
+    "sanic",
     "rest_framework",
     "werkzeug",
     "flask_jwt_extended",
@@ -27,6 +29,7 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
+        import quart.app, sanic.app
         import flask_jwt_extended
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers

@@ -11,7 +11,9 @@ from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
+from tests.integrations.quart import app as quart
 from tests.integrations.runs import Run
+from tests.integrations.sanic import app as sanic
 from tests.integrations.starlette import app as starlette
 
 NO_TELEMETRY = "none"
@@ -55,6 +57,8 @@ def _adapters() -> list[Adapter]:
         ("django_asgi", django.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),
         ("drf_wsgi", django.make_wsgi, ("api_view",), either, drivers.wsgi, "items/<int:item>"),
         ("drf_asgi", django.make_asgi, ("api_view",), either, drivers.asgi, "items/<int:item>"),
+        ("quart", quart.make, ("sync", "async"), either, drivers.asgi, "/items/<int:item>"),
+        ("sanic", sanic.make, ("sync", "async"), either, drivers.asgi, "/items/<item:int>"),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]
