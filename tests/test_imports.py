@@ -14,6 +14,8 @@ MODULES = (
     "starlette",
     "fastapi",
     "django",
+    "quart",
+    "sanic",
     "rest_framework",
     "werkzeug",
     "aiohttp",
@@ -32,7 +34,7 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
-        import aiohttp.web, tornado.web
+        import aiohttp.web, tornado.web, quart.app, sanic.app
         import flask_jwt_extended, fastapi_users.authentication, authx
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers

@@ -12,7 +12,9 @@ from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
+from tests.integrations.quart import app as quart
 from tests.integrations.runs import Run
+from tests.integrations.sanic import app as sanic
 from tests.integrations.starlette import app as starlette
 from tests.integrations.tornado import app as tornado
 
@@ -64,6 +66,8 @@ def _adapters() -> list[Adapter]:
         ("drf_asgi", django.make_asgi, ("api_view",), either, drivers.asgi, "items/<int:item>"),
         ("aiohttp", aiohttp.make, ("async",), either, drivers.http, "/items/{item}"),
         ("tornado", tornado.make, ("sync", "async"), either, drivers.http, "/items/{item}"),
+        ("quart", quart.make, ("sync", "async"), either, drivers.asgi, "/items/<int:item>"),
+        ("sanic", sanic.make, ("sync", "async"), either, drivers.asgi, "/items/<item:int>"),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
 import flask
+import quart
 from aiohttp import web
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
@@ -15,6 +18,8 @@ from django.http import StreamingHttpResponse
 from django.urls import path
 from fastapi import BackgroundTasks
 from fastapi.responses import StreamingResponse as FastAPIStream
+from sanic import Request
+from sanic.response import text
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
@@ -30,6 +35,10 @@ from tests.integrations.django.app import serving
 from tests.integrations.fastapi.app import TELEMETRY, new
 from tests.integrations.fastapi.app import instrumented as with_fastapi
 from tests.integrations.flask.app import instrumented as with_flask
+from tests.integrations.quart.app import instrumented as with_quart
+from tests.integrations.sanic.app import application
+from tests.integrations.sanic.app import instrumented as with_sanic
+from tests.integrations.servers import PATIENCE
 from tests.integrations.starlette.app import instrumented as with_starlette
 from tests.integrations.tornado.app import serving as tornado_serving
 
@@ -101,6 +110,84 @@ def flask_stream(before: Step, after: Step, telemetry: str, wrap: Callable[[Any]
 
     with with_flask(app, telemetry):
         yield app
+
+
+@contextmanager
+def quart_stream(before: Step, after: Step, telemetry: str, content: Callable[[Step], Any]) -> Iterator[Any]:
+    app = quart.Quart(__name__)
+
+    @app.get("/items/<int:item>")
+    async def endpoint(item: int) -> quart.Response:
+        before()
+        return quart.Response(content(after))
+
+    with with_quart(app, telemetry):
+        yield app
+
+
+@contextmanager
+def quart_background(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    app = quart.Quart(__name__)
+    answered = threading.Event()
+
+    def task() -> None:  # in a thread
+        assert answered.wait(PATIENCE)
+        after()
+
+    @app.get("/items/<int:item>")
+    async def endpoint(item: int) -> str:
+        before()
+        app.add_background_task(task)
+        return "served"
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+        answered.set()
+        await asyncio.gather(*app.background_tasks)
+
+    with with_quart(app, telemetry):
+        yield served
+
+
+@contextmanager
+def sanic_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    async def endpoint(request: Request, item: int) -> None:
+        before()
+        response = await request.respond()
+        for part in stream(after):
+            await response.send(part)
+        await response.eof()
+
+    with application() as app:
+        app.add_route(endpoint, "/items/<item:int>")
+        with with_sanic(app, telemetry) as served:
+            yield served
+
+
+@contextmanager
+def sanic_background(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    tasks: list[Any] = []
+
+    async def task(answered: asyncio.Event) -> None:
+        await answered.wait()
+        after()
+
+    async def endpoint(request: Request, item: int) -> Any:
+        before()
+        answered = asyncio.Event()
+        tasks.extend((answered, request.app.add_task(task(answered))))
+        return text("served")
+
+    async def background(scope: Any, receive: Any, send: Any) -> None:
+        await served(scope, receive, send)
+        answered, running = tasks
+        answered.set()
+        await asyncio.gather(running, return_exceptions=True)
+
+    with application() as app:
+        app.add_route(endpoint, "/items/<item:int>")
+        with with_sanic(app, telemetry) as served:
+            yield background
 
 
 @contextmanager
@@ -203,7 +290,11 @@ def _table() -> list[Late]:
     async_streamed = partial(starlette, respond=lambda after: StreamingResponse(async_stream(after)))
     django_wsgi = partial(django_stream, handler=WSGIHandler, content=stream)
     django_asgi = partial(django_stream, handler=ASGIHandler, content=async_stream)
+    quart_sync_stream = partial(quart_stream, content=stream)
+    quart_async_stream = partial(quart_stream, content=async_stream)
+    quart_with_context = partial(quart_stream, content=lambda after: quart.stream_with_context(async_stream)(after))
     item, rule, django_item = "/items/{item}", "/items/<int:item>", "items/<int:item>"
+    sanic_item = "/items/<item:int>"
     rows: list[tuple[str, Make, Any, tuple[str, ...], str | None, bool]] = [
         ("starlette_background", background, asgi, either, item, False),
         ("starlette_async_background", async_background, asgi, either, item, False),
@@ -217,6 +308,12 @@ def _table() -> list[Late]:
         ("django_async_stream", django_asgi, asgi, either, django_item, False),
         ("aiohttp_stream", aiohttp_stream, drivers.http, either, item, True),
         ("tornado_stream", tornado_stream, drivers.http, either, item, True),
+        ("quart_stream", quart_sync_stream, asgi, either, rule, True),
+        ("quart_async_stream", quart_async_stream, asgi, either, rule, True),
+        ("quart_stream_with_context", quart_with_context, asgi, either, rule, True),
+        ("quart_background", quart_background, asgi, either, rule, False),
+        ("sanic_stream", sanic_stream, asgi, either, sanic_item, True),
+        ("sanic_background", sanic_background, asgi, either, sanic_item, False),
         ("asgi_stream", asgi_stream, asgi, placements, None, True),
         ("wsgi_stream", wsgi_stream, wsgi, placements, None, True),
         ("wsgi_generator", wsgi_generator, wsgi, placements, None, True),

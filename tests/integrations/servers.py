@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import Context
 from http.client import HTTPConnection
 from typing import Any
 
+import hypercorn.asyncio
 import uvicorn
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -36,6 +39,54 @@ def uvicorn_server(app: Any) -> Iterator[int]:
             server.should_exit = True
             thread.join(PATIENCE)
             assert not thread.is_alive()
+
+
+@contextmanager
+def server_in_a_loop(
+    serve: Callable[[socket.socket, Callable[[], None], asyncio.Event], Any], context: Context | None = None
+) -> Iterator[int]:
+    """Run ``serve`` in an event loop and a thread of their own; gives the port.
+
+    Args:
+        serve: given the socket to listen on, what to call once it does, and an event that tells it to end.
+        context: to run it in; unset, an empty one.
+    """
+    ready = threading.Event()
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def main() -> None:
+        running.append((asyncio.get_running_loop(), asyncio.Event()))
+        await serve(listening, ready.set, running[0][1])
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        thread = threading.Thread(target=(context or Context()).run, args=(asyncio.run, main()))
+        thread.start()
+        try:
+            assert ready.wait(PATIENCE)
+            yield port
+        finally:
+            loop, stop = running[0]
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+@contextmanager
+def hypercorn_server(app: Any) -> Iterator[int]:
+    """Serve an ASGI application with Hypercorn; gives the port."""
+
+    async def serve(listening: socket.socket, ready: Callable[[], None], stop: asyncio.Event) -> None:
+        config = hypercorn.Config()
+        config.bind = [f"fd://{os.dup(listening.fileno())}"]
+        config.errorlog = None
+        listening.listen()
+        ready()
+        await hypercorn.asyncio.serve(app, config, shutdown_trigger=stop.wait)
+
+    with server_in_a_loop(serve) as port:
+        yield port
 
 
 class _KeepAlive(WSGIRequestHandler):

@@ -9,7 +9,16 @@ from typing import Any, Final
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
-from opentelemetry.instrumentation.pyjwt.capture.frameworks import aiohttp, django, fastapi, flask, starlette, tornado
+from opentelemetry.instrumentation.pyjwt.capture.frameworks import (
+    aiohttp,
+    django,
+    fastapi,
+    flask,
+    quart,
+    sanic,
+    starlette,
+    tornado,
+)
 from opentelemetry.instrumentation.pyjwt.capture.libraries import (
     authx,
     fastapi_users,
@@ -33,6 +42,8 @@ PATCHES: Final = Patches(
         *django.PATCHES,
         aiohttp.PATCHES,
         tornado.PATCHES,
+        *quart.PATCHES,
+        *sanic.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
         mcp.PATCHES,

@@ -1,6 +1,6 @@
 """ASGI: a ledger for each HTTP request and WebSocket, decided when its response starts.
 
-Starlette and FastAPI come here by their adapter; a bare application through :class:`AuditASGIMiddleware`.
+Frameworks come here by their adapters; a bare application through :class:`AuditASGIMiddleware`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from opentelemetry.instrumentation.pyjwt.capture.request import (
 )
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import guarded
-from opentelemetry.instrumentation.pyjwt.ledger import Ledger, enter_ledger, leave_ledger
+from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger, enter_ledger, leave_ledger
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -70,6 +70,25 @@ async def serve(app: App, scope: Scope, receive: Receive, send: Send, route: Rou
     finally:
         leave_ledger(token)
         active.close(ledger)
+
+
+def serving(route: Route) -> Callable[..., Awaitable[None]]:
+    """What goes around a framework's application (see :class:`~..patching.WrapPatch`): :func:`serve`."""
+
+    def call(wrapped: App, app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[None]:
+        if len(args) != 3 or kwargs:  # uvicorn calls it without any, to learn from the error that it is no factory
+            return wrapped(*args, **kwargs)
+        return serve(wrapped, *args, route)
+
+    return call
+
+
+@guarded(None)
+def refine(scope: Scope, route: Route) -> None:
+    """From here on the request's route can be told, which its scope alone does not show."""
+    active, ledger = audit.active, current_ledger()
+    if active is not None and ledger is not None:
+        ledger.refine(partial(describe, active.settings, scope, route))
 
 
 @guarded(None)

@@ -8,18 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry.instrumentation.pyjwt.capture.asgi import Scope, serve
+from opentelemetry.instrumentation.pyjwt.capture.asgi import Scope, serving
 from opentelemetry.instrumentation.pyjwt.capture.decisions import scope_checked
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.patching import Library, WrapPatch
 from opentelemetry.instrumentation.pyjwt.trampoline import CodePatch
-
-
-async def _call(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    if len(args) != 3 or kwargs:  # no server calls it so; it has its own words for whoever does
-        await wrapped(*args, **kwargs)
-        return
-    await serve(wrapped, *args, _route)
 
 
 @guarded(None)
@@ -54,7 +47,7 @@ def _end_comparison(call: tuple[Any, Any], result: Any, error: BaseException | N
 
 
 PATCHES: Final = (
-    WrapPatch("starlette.applications", "Starlette.__call__", _call),
+    WrapPatch("starlette.applications", "Starlette.__call__", serving(_route)),
     WrapPatch("starlette.routing", "Route.handle", _handle),
     WrapPatch("starlette.routing", "WebSocketRoute.handle", _handle),
     Library(
