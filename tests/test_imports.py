@@ -14,6 +14,7 @@ MODULES = (
     "starlette",
     "fastapi",
     "django",
+    "litestar",
     "rest_framework",
     "werkzeug",
     "flask_jwt_extended",
@@ -27,7 +28,7 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
-        import flask_jwt_extended
+        import flask_jwt_extended, litestar.security.jwt
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES

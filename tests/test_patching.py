@@ -38,6 +38,8 @@ def test_the_table_holds_each_patch() -> None:
         ("django.core.handlers.base", "BaseHandler.load_middleware"),
         ("django.core.handlers.base", "BaseHandler.get_response"),
         ("django.core.handlers.base", "BaseHandler.get_response_async"),
+        ("litestar.app", "Litestar.__call__"),
+        ("litestar.handlers.base", "BaseRouteHandler.authorize_connection"),
         ("flask_jwt_extended.jwt_manager", "JWTManager._decode_jwt_from_config"),
         ("flask_jwt_extended.tokens", "_decode_jwt"),
         ("flask_jwt_extended.internal_utils", "verify_token_type"),
@@ -59,6 +61,8 @@ def test_the_table_holds_each_patch() -> None:
         ("rest_framework_simplejwt.serializers", "TokenVerifySerializer.validate"),
         ("rest_framework_simplejwt.authentication", "JWTAuthentication.get_user"),
         ("rest_framework_simplejwt.authentication", "JWTStatelessUserAuthentication.get_user"),
+        ("litestar.security.jwt.token", "Token.decode"),
+        ("litestar.security.jwt.middleware", "JWTAuthenticationMiddleware.authenticate_token"),
     ]
 
 

@@ -11,6 +11,7 @@ from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
+from tests.integrations.litestar import app as litestar
 from tests.integrations.runs import Run
 from tests.integrations.starlette import app as starlette
 
@@ -55,6 +56,7 @@ def _adapters() -> list[Adapter]:
         ("django_asgi", django.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),
         ("drf_wsgi", django.make_wsgi, ("api_view",), either, drivers.wsgi, "items/<int:item>"),
         ("drf_asgi", django.make_asgi, ("api_view",), either, drivers.asgi, "items/<int:item>"),
+        ("litestar", litestar.make, ("sync", "async"), (*either, "builtin"), drivers.asgi, "/items/{item}"),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

@@ -9,8 +9,8 @@ from typing import Any, Final
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
-from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, starlette
-from opentelemetry.instrumentation.pyjwt.capture.libraries import flask_jwt_extended, simplejwt
+from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, litestar, starlette
+from opentelemetry.instrumentation.pyjwt.capture.libraries import flask_jwt_extended, litestar_jwt, simplejwt
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import report
 from opentelemetry.instrumentation.pyjwt.patching import Patches
@@ -25,8 +25,10 @@ PATCHES: Final = Patches(
         *fastapi.PATCHES,
         *flask.PATCHES,
         *django.PATCHES,
+        *litestar.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
+        litestar_jwt.PATCHES,
     )
 )
 
