@@ -72,6 +72,10 @@ def scopes(required: str, granted: str | None = None, allowed: bool | None = Non
     return lambda ledger: ledger.scope_checked(scope)
 
 
+def deny(ledger: Ledger) -> list[Verdict]:
+    return ledger.denied()
+
+
 def shown(verdicts: list[Verdict]) -> list[str]:
     return [f"{verdict.name}: {verdict.reason}" if verdict.reason else verdict.name for verdict in verdicts]
 

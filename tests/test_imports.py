@@ -16,6 +16,7 @@ MODULES = (
     "django",
     "quart",
     "sanic",
+    "litestar",
     "rest_framework",
     "werkzeug",
     "aiohttp",
@@ -35,7 +36,7 @@ SHOW = """
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
         import aiohttp.web, tornado.web, quart.app, sanic.app
-        import flask_jwt_extended, fastapi_users.authentication, authx
+        import flask_jwt_extended, fastapi_users.authentication, authx, litestar.security.jwt
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         import mcp.server.auth.routes

@@ -55,6 +55,8 @@ def test_the_table_holds_each_patch() -> None:
         ("sanic.server.protocols.websocket_protocol", "WebSocketProtocol.websocket_handshake"),
         ("sanic.app", "Sanic.__call__"),
         ("sanic.asgi", "ASGIApp.create"),
+        ("litestar.app", "Litestar.__call__"),
+        ("litestar.handlers.base", "BaseRouteHandler.authorize_connection"),
         ("flask_jwt_extended.jwt_manager", "JWTManager._decode_jwt_from_config"),
         ("flask_jwt_extended.tokens", "_decode_jwt"),
         ("flask_jwt_extended.internal_utils", "verify_token_type"),
@@ -92,6 +94,8 @@ def test_the_table_holds_each_patch() -> None:
         ("authx.main", "AuthX.get_access_token_from_request"),
         ("authx.main", "AuthX.get_refresh_token_from_request"),
         ("authx.manager", "AuthManager._auth_required"),
+        ("litestar.security.jwt.token", "Token.decode"),
+        ("litestar.security.jwt.middleware", "JWTAuthenticationMiddleware.authenticate_token"),
     ]
 
 

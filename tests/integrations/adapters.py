@@ -12,6 +12,7 @@ from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
+from tests.integrations.litestar import app as litestar
 from tests.integrations.quart import app as quart
 from tests.integrations.runs import Run
 from tests.integrations.sanic import app as sanic
@@ -68,6 +69,7 @@ def _adapters() -> list[Adapter]:
         ("tornado", tornado.make, ("sync", "async"), either, drivers.http, "/items/{item}"),
         ("quart", quart.make, ("sync", "async"), either, drivers.asgi, "/items/<int:item>"),
         ("sanic", sanic.make, ("sync", "async"), either, drivers.asgi, "/items/<item:int>"),
+        ("litestar", litestar.make, ("sync", "async"), (*either, "builtin"), drivers.asgi, "/items/{item}"),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

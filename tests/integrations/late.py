@@ -18,6 +18,11 @@ from django.http import StreamingHttpResponse
 from django.urls import path
 from fastapi import BackgroundTasks
 from fastapi.responses import StreamingResponse as FastAPIStream
+from litestar import get
+from litestar.background_tasks import BackgroundTask as LitestarTask
+from litestar.background_tasks import BackgroundTasks as LitestarTasks
+from litestar.response import Response as LitestarResponse
+from litestar.response import Stream
 from sanic import Request
 from sanic.response import text
 from starlette.applications import Starlette
@@ -35,6 +40,7 @@ from tests.integrations.django.app import serving
 from tests.integrations.fastapi.app import TELEMETRY, new
 from tests.integrations.fastapi.app import instrumented as with_fastapi
 from tests.integrations.flask.app import instrumented as with_flask
+from tests.integrations.litestar.app import new as new_litestar
 from tests.integrations.quart.app import instrumented as with_quart
 from tests.integrations.sanic.app import application
 from tests.integrations.sanic.app import instrumented as with_sanic
@@ -97,6 +103,27 @@ def fastapi_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
 
     with with_fastapi(app, telemetry):
         yield app
+
+
+@contextmanager
+def litestar_background(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    @get("/items/{item:int}", sync_to_thread=False)
+    def endpoint() -> LitestarResponse[None]:
+        before()
+        tasks = [LitestarTask(after), LitestarTask(async_step, after)]
+        return LitestarResponse(None, background=LitestarTasks(tasks))
+
+    yield new_litestar(telemetry, endpoint)
+
+
+@contextmanager
+def litestar_stream(before: Step, after: Step, telemetry: str, content: Callable[[Step], Any]) -> Iterator[Any]:
+    @get("/items/{item:int}", sync_to_thread=False)
+    def endpoint() -> Stream:
+        before()
+        return Stream(content(after))
+
+    yield new_litestar(telemetry, endpoint)
 
 
 @contextmanager
@@ -302,6 +329,16 @@ def _table() -> list[Late]:
         ("starlette_async_stream", async_streamed, asgi, either, item, True),
         ("fastapi_background", fastapi_background, asgi, TELEMETRY, item, False),
         ("fastapi_stream", fastapi_stream, asgi, TELEMETRY, item, True),
+        ("litestar_background", litestar_background, asgi, (*either, "builtin"), item, False),
+        ("litestar_stream", partial(litestar_stream, content=stream), asgi, (*either, "builtin"), item, True),
+        (
+            "litestar_async_stream",
+            partial(litestar_stream, content=async_stream),
+            asgi,
+            (*either, "builtin"),
+            item,
+            True,
+        ),
         ("flask_stream", partial(flask_stream, wrap=iter), wsgi, either, rule, False),
         ("flask_stream_with_context", partial(flask_stream, wrap=flask.stream_with_context), wsgi, either, rule, False),
         ("django_stream", django_wsgi, wsgi, either, django_item, False),

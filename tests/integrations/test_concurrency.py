@@ -24,8 +24,10 @@ CLIENTS = 100
 TOGETHER = {
     "starlette-sync": 40,
     "fastapi-sync": 40,
+    "litestar-sync": 5,  # the threads that an event loop's executor has, at the least
     "starlette-async": REQUESTS,
     "fastapi-async": REQUESTS,
+    "litestar-async": REQUESTS,
     "django_asgi-async": REQUESTS,
     "quart-async": REQUESTS,
     "sanic-async": REQUESTS,

@@ -14,6 +14,7 @@ from opentelemetry.instrumentation.pyjwt.capture.frameworks import (
     django,
     fastapi,
     flask,
+    litestar,
     quart,
     sanic,
     starlette,
@@ -23,6 +24,7 @@ from opentelemetry.instrumentation.pyjwt.capture.libraries import (
     authx,
     fastapi_users,
     flask_jwt_extended,
+    litestar_jwt,
     mcp,
     simplejwt,
 )
@@ -44,11 +46,13 @@ PATCHES: Final = Patches(
         tornado.PATCHES,
         *quart.PATCHES,
         *sanic.PATCHES,
+        *litestar.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
         mcp.PATCHES,
         fastapi_users.PATCHES,
         authx.PATCHES,
+        litestar_jwt.PATCHES,
     )
 )
 

@@ -167,6 +167,14 @@ class Ledger:
             entry.scopes = (*entry.scopes, scope)
             return self._due(entry)
 
+    def denied(self) -> list[Verdict]:
+        """A permission check of the framework's said no to the current token, if it was accepted until then."""
+        with self._lock:
+            if (entry := self.current) is None or not entry.accepted:
+                return []
+            entry.permitted = False
+            return self._due(entry)
+
     def revoked(self, attributes: dict[str, Value]) -> list[Verdict]:
         """A token was put on a revocation list."""
         with self._lock:

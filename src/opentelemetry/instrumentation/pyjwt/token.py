@@ -148,10 +148,12 @@ class TokenReader:
                 if verified:
                     attributes[self._user] = shown
         self._delegation(attributes, claims, sub)
-        scopes = _granted(claims, self._scope_claims)
+        added = get("extras")  # where Litestar keeps the claims that an application adds
+        named = {**added, **claims} if added.__class__ is dict else claims
+        scopes = _granted(named, self._scope_claims)
         if scopes:
             attributes[semconv.SCOPE_GRANTED] = as_texts(scopes, limit)
-        token_use = _token_use(claims, header)
+        token_use = _token_use(named, header)
         if token_use is not None:
             attributes[semconv.TOKEN_USE] = token_use
         if self._claims:

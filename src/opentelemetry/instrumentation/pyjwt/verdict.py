@@ -84,6 +84,7 @@ class Entry:
     refusal: str | None = None  # what a library or a revocation list said
     claims_read = False
     scopes: tuple[Scope, ...] = ()
+    permitted = True  # unless a permission check said no
     status: int | None = None  # the response's, if it is about this token
     renewed: Entry | None = None  # the token that this one, minted with its jti, prolongs
     reported: tuple[str, str | None] | None = None
@@ -228,7 +229,7 @@ def _outcome(entry: Entry, status: int | None) -> tuple[str, str | None]:
         return semconv.REJECTED, entry.failures[-1][1]
     if not entry.facts.verified:
         return semconv.UNVERIFIED, None
-    if status == 403 or not entry.sufficient:
+    if status == 403 or not entry.permitted or not entry.sufficient:
         return semconv.DENIED, None
     if status == 401:
         return semconv.REJECTED, semconv.REFUSED

@@ -157,6 +157,13 @@ def no_route(scope: Scope) -> str | None:
     return None
 
 
+def with_mounts(scope: Scope, path: str) -> str:
+    """``path``, a route's template, below the mounts that Starlette has passed the request through."""
+    mounted = scope.get("root_path", "")
+    outside = scope.get("app_root_path", mounted)
+    return mounted[len(outside) :] + path if mounted.startswith(outside) else path
+
+
 def _url(scope: Scope) -> str:
     host = next(
         (value.decode("latin-1") for name, value in scope.get("headers") or () if name.lower() == b"host"), None

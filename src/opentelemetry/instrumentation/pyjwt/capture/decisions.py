@@ -189,6 +189,14 @@ def scope_checked(
         active.emit(ledger, ledger.scope_checked(Scope(scopes, _texts(granted), allowed, _texts(missing))))
 
 
+@guarded(None)
+def deny() -> None:
+    """The framework's own permission check says no to the token verified last, and names no scopes."""
+    if (request := _request()) is not None:
+        active, ledger = request
+        active.emit(ledger, ledger.denied())
+
+
 @overload
 def _texts(scopes: Iterable[str]) -> list[str]: ...
 @overload

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry.instrumentation.pyjwt.capture.asgi import Scope, serving
+from opentelemetry.instrumentation.pyjwt.capture.asgi import Scope, serving, with_mounts
 from opentelemetry.instrumentation.pyjwt.capture.decisions import scope_checked
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.patching import Library, WrapPatch
@@ -20,11 +20,7 @@ def _route(scope: Scope) -> str | None:
     """The template of the route: FastAPI's own account of it, or the path of Starlette's route below its mounts."""
     effective = (scope.get("fastapi") or {}).get("effective_route_context")
     path = getattr(effective, "path", None) or getattr(scope.get("route"), "path", None)
-    if not isinstance(path, str):
-        return None
-    mounted = scope.get("root_path", "")
-    outside = scope.get("app_root_path", mounted)
-    return mounted[len(outside) :] + path if mounted.startswith(outside) else path
+    return with_mounts(scope, path) if isinstance(path, str) else None
 
 
 def _handle(wrapped: Callable[..., Any], route: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
