@@ -14,6 +14,8 @@ MODULES = (
     "starlette",
     "fastapi",
     "django",
+    "falcon",
+    "pyramid",
     "rest_framework",
     "werkzeug",
     "flask_jwt_extended",
@@ -27,6 +29,9 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
+        import falcon.asgi
+        import tests.integrations.pyramid.quiet
+        import pyramid.router, opentelemetry.instrumentation.pyramid
         import flask_jwt_extended
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
@@ -40,7 +45,8 @@ SHOW = """
             while hasattr(value, "__wrapped__"):
                 wrappers += type(value) is not classmethod  # which is a wrapper by itself
                 value = value.__wrapped__
-            layers.append(wrappers + ("trampoline.py" in value.__code__.co_filename))
+            code = getattr(value, "__code__", None)  # a class has none
+            layers.append(wrappers + (code is not None and "trampoline.py" in code.co_filename))
         return sorted(set(layers))
 """
 

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from tests.integrations import drivers
 from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
+from tests.integrations.falcon import app as falcon
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
+from tests.integrations.pyramid import app as pyramid
 from tests.integrations.runs import Run
 from tests.integrations.starlette import app as starlette
 
@@ -55,6 +57,9 @@ def _adapters() -> list[Adapter]:
         ("django_asgi", django.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),
         ("drf_wsgi", django.make_wsgi, ("api_view",), either, drivers.wsgi, "items/<int:item>"),
         ("drf_asgi", django.make_asgi, ("api_view",), either, drivers.asgi, "items/<int:item>"),
+        ("falcon_wsgi", falcon.make_wsgi, ("sync",), either, drivers.wsgi, falcon.ROUTE),
+        ("falcon_asgi", falcon.make_asgi, ("async",), either, drivers.asgi, falcon.ROUTE),
+        ("pyramid", pyramid.make, ("sync",), either, drivers.wsgi, pyramid.ROUTE),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

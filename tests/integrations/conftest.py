@@ -1,4 +1,4 @@
-"""Django's settings, before any test is imported; key sets: one that answers, one that does not."""
+"""Django's settings, Pyramid's warnings, before any test is imported; key sets: one that answers, one that does not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.integrations.django import site  # noqa: F401 - imported for its settings
+from tests.integrations.pyramid import quiet  # noqa: F401 - imported for what it imports
 from tests.support import KEY
 
 pytest.register_assert_rewrite("tests.integrations.checks")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+import falcon.asgi
 import flask
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
@@ -14,6 +16,7 @@ from django.http import StreamingHttpResponse
 from django.urls import path
 from fastapi import BackgroundTasks
 from fastapi.responses import StreamingResponse as FastAPIStream
+from pyramid.response import Response as PyramidResponse
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
@@ -23,9 +26,11 @@ from opentelemetry.instrumentation.pyjwt import AuditASGIMiddleware, AuditWSGIMi
 from tests.integrations import drivers
 from tests.integrations.bare.app import OTelASGI, OTelWSGI, placed
 from tests.integrations.django.app import serving
+from tests.integrations.falcon import app as falcons
 from tests.integrations.fastapi.app import instrumented as with_fastapi
 from tests.integrations.fastapi.app import new
 from tests.integrations.flask.app import instrumented as with_flask
+from tests.integrations.pyramid import app as pyramids
 from tests.integrations.starlette.app import instrumented as with_starlette
 
 Step = Callable[[], Any]
@@ -111,6 +116,48 @@ def django_stream(
 
 
 @contextmanager
+def falcon_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    class Items:
+        def on_get(self, req: Any, resp: Any, item: int) -> None:
+            before()
+            resp.stream = stream(after)
+
+    with falcons.wsgi_app(telemetry) as app:
+        app.add_route(falcons.ROUTE, Items())
+        yield app
+
+
+@contextmanager
+def falcon_asgi(before: Step, after: Step, telemetry: str, respond: Callable[[Any, Step], None]) -> Iterator[Any]:
+    class Items:
+        async def on_get(self, req: Any, resp: Any, item: int) -> None:
+            before()
+            respond(resp, after)
+
+    inner = falcon.asgi.App()
+    inner.add_route(falcons.ROUTE, Items())
+    traced = falcons.traced(inner, telemetry)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Waits for the tasks that Falcon starts and leaves to themselves."""
+        await traced(scope, receive, send)
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+
+    yield app
+
+
+@contextmanager
+def pyramid_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    def view(request: Any) -> PyramidResponse:
+        before()
+        return PyramidResponse(app_iter=stream(after))
+
+    config = pyramids.configured(telemetry)
+    config.add_view(view, route_name="item")
+    yield config.make_wsgi_app()
+
+
+@contextmanager
 def asgi_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         before()
@@ -166,6 +213,9 @@ def _table() -> list[Late]:
     async_streamed = partial(starlette, respond=lambda after: StreamingResponse(async_stream(after)))
     django_wsgi = partial(django_stream, handler=WSGIHandler, content=stream)
     django_asgi = partial(django_stream, handler=ASGIHandler, content=async_stream)
+    falcon_streamed = partial(falcon_asgi, respond=lambda resp, after: setattr(resp, "stream", async_stream(after)))
+    falcon_task = partial(falcon_asgi, respond=lambda resp, after: resp.schedule(partial(async_step, after)))
+    falcon_thread = partial(falcon_asgi, respond=lambda resp, after: resp.schedule_sync(after))
     item, rule, django_item = "/items/{item}", "/items/<int:item>", "items/<int:item>"
     rows: list[tuple[str, Make, Any, tuple[str, ...], str | None, bool]] = [
         ("starlette_background", background, asgi, either, item, False),
@@ -178,6 +228,11 @@ def _table() -> list[Late]:
         ("flask_stream_with_context", partial(flask_stream, wrap=flask.stream_with_context), wsgi, either, rule, False),
         ("django_stream", django_wsgi, wsgi, either, django_item, False),
         ("django_async_stream", django_asgi, asgi, either, django_item, False),
+        ("falcon_stream", falcon_stream, wsgi, either, falcons.ROUTE, False),
+        ("falcon_asgi_stream", falcon_streamed, asgi, either, falcons.ROUTE, True),
+        ("falcon_asgi_background", falcon_task, asgi, either, falcons.ROUTE, False),
+        ("falcon_asgi_background_thread", falcon_thread, asgi, either, falcons.ROUTE, False),
+        ("pyramid_stream", pyramid_stream, wsgi, either, pyramids.ROUTE, False),
         ("asgi_stream", asgi_stream, asgi, placements, None, True),
         ("wsgi_stream", wsgi_stream, wsgi, placements, None, True),
         ("wsgi_generator", wsgi_generator, wsgi, placements, None, True),

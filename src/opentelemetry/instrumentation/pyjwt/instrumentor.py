@@ -9,7 +9,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
-from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, starlette
+from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, falcon, fastapi, flask, pyramid, starlette
 from opentelemetry.instrumentation.pyjwt.capture.libraries import flask_jwt_extended, simplejwt
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import report
@@ -25,6 +25,8 @@ PATCHES: Final = Patches(
         *fastapi.PATCHES,
         *flask.PATCHES,
         *django.PATCHES,
+        *falcon.PATCHES,
+        *pyramid.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
     )

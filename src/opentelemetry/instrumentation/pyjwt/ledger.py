@@ -178,6 +178,12 @@ class Ledger:
 
     # --- what is decided --------------------------------------------------------------------------------------
 
+    def answered(self, status: int) -> None:
+        """There is a response, which may yet be changed: what a SERVER span shows that ends before it starts."""
+        with self._lock:
+            if not self.closed:
+                self._concern(status)
+
     def close(self, status: int | None = None) -> list[Verdict]:
         """The request is decided: the verdicts on all its tokens. Again: none."""
         with self._lock:
@@ -187,12 +193,10 @@ class Ledger:
             self.status = status
             if not self._entries and not self._revocations:
                 return []
-            if self.current is not None:
-                self.current.status = status
+            self._concern(status)
             parent = self._parent()
             verdicts = [verdict for entry in self._entries if (verdict := judge(entry, parent)) is not None]
-            verdicts += self._revocations
-            return verdicts
+            return verdicts + self._revocations
 
     def shown_on(self, span: object) -> Mapping[str, Value] | None:
         """What ``span`` shows, as things stand: the token verified or refused last, else one read, else one minted.
@@ -271,6 +275,11 @@ class Ledger:
             return []
         verdict = judge(entry, self._parent() if entry.minted else None)
         return [] if verdict is None else [verdict]
+
+    def _concern(self, status: int | None) -> None:
+        """The status is about the token verified or refused last, and about no other."""
+        for entry in self._entries:
+            entry.status = status if entry is self.current else None
 
     def _parent(self) -> Entry | None:
         """The refresh token that tokens minted in this request come from: the last valid one presented."""

@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 # In the scope or environ of a request that has a ledger, and so in those of applications it is passed on to.
 _SEEN: Final = "opentelemetry.instrumentation.pyjwt"
+_ROUTE: Final = f"{_SEEN}.route"
 SWITCHING_PROTOCOLS: Final = 101
 FORBIDDEN: Final = 403
 SERVER_ERROR: Final = 500
@@ -52,6 +53,17 @@ def open_ledger(
     ledger = Ledger(describe, muted=muted)
     active.opened(ledger)
     return ledger
+
+
+def note_route(request: MutableMapping[str, Any], route: str | None) -> None:
+    """Keep the template of the route taken, for a framework that leaves no trace of it in scope or environ."""
+    if route is not None:
+        request[_ROUTE] = route
+
+
+def noted_route(request: Mapping[str, Any]) -> str | None:
+    """The template that was kept."""
+    return request.get(_ROUTE)
 
 
 def request_attributes(
