@@ -17,6 +17,8 @@ MODULES = (
     "quart",
     "sanic",
     "litestar",
+    "falcon",
+    "pyramid",
     "rest_framework",
     "werkzeug",
     "aiohttp",
@@ -35,7 +37,9 @@ SHOW = """
     def patched():
         import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
-        import aiohttp.web, tornado.web, quart.app, sanic.app
+        import aiohttp.web, tornado.web, quart.app, sanic.app, falcon.asgi
+        import tests.integrations.pyramid.quiet
+        import pyramid.router, opentelemetry.instrumentation.pyramid
         import flask_jwt_extended, fastapi_users.authentication, authx, litestar.security.jwt
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
@@ -54,7 +58,8 @@ SHOW = """
             while hasattr(value, "__wrapped__"):
                 wrappers += type(value) is not classmethod  # which is a wrapper by itself
                 value = value.__wrapped__
-            layers.append(wrappers + ("trampoline.py" in value.__code__.co_filename))
+            code = getattr(value, "__code__", None)  # a class has none
+            layers.append(wrappers + (code is not None and "trampoline.py" in code.co_filename))
         return sorted(set(layers))
 """
 

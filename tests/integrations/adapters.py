@@ -10,9 +10,11 @@ from tests.integrations import drivers
 from tests.integrations.aiohttp import app as aiohttp
 from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
+from tests.integrations.falcon import app as falcon
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
 from tests.integrations.litestar import app as litestar
+from tests.integrations.pyramid import app as pyramid
 from tests.integrations.quart import app as quart
 from tests.integrations.runs import Run
 from tests.integrations.sanic import app as sanic
@@ -70,6 +72,9 @@ def _adapters() -> list[Adapter]:
         ("quart", quart.make, ("sync", "async"), either, drivers.asgi, "/items/<int:item>"),
         ("sanic", sanic.make, ("sync", "async"), either, drivers.asgi, "/items/<item:int>"),
         ("litestar", litestar.make, ("sync", "async"), (*either, "builtin"), drivers.asgi, "/items/{item}"),
+        ("falcon_wsgi", falcon.make_wsgi, ("sync",), either, drivers.wsgi, falcon.ROUTE),
+        ("falcon_asgi", falcon.make_asgi, ("async",), either, drivers.asgi, falcon.ROUTE),
+        ("pyramid", pyramid.make, ("sync",), either, drivers.wsgi, pyramid.ROUTE),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

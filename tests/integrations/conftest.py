@@ -1,4 +1,4 @@
-"""Django's settings, before any test is imported; key sets: one that answers, one that does not."""
+"""Django's settings, Pyramid's warnings, before any test is imported; key sets: one that answers, one that does not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from tests import support_report
 from tests.integrations.django import site  # noqa: F401 - imported for its settings
+from tests.integrations.pyramid import quiet  # noqa: F401 - imported for what it imports
 from tests.support import KEY
 
 collect_ignore = support_report.ABSENT

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+import falcon.asgi
 import flask
 import quart
 from aiohttp import web
@@ -23,6 +24,7 @@ from litestar.background_tasks import BackgroundTask as LitestarTask
 from litestar.background_tasks import BackgroundTasks as LitestarTasks
 from litestar.response import Response as LitestarResponse
 from litestar.response import Stream
+from pyramid.response import Response as PyramidResponse
 from sanic import Request
 from sanic.response import text
 from starlette.applications import Starlette
@@ -37,10 +39,12 @@ from tests.integrations.aiohttp.app import routed
 from tests.integrations.aiohttp.app import serving as aiohttp_serving
 from tests.integrations.bare.app import OTelASGI, OTelWSGI, placed
 from tests.integrations.django.app import serving
+from tests.integrations.falcon import app as falcons
 from tests.integrations.fastapi.app import TELEMETRY, new
 from tests.integrations.fastapi.app import instrumented as with_fastapi
 from tests.integrations.flask.app import instrumented as with_flask
 from tests.integrations.litestar.app import new as new_litestar
+from tests.integrations.pyramid import app as pyramids
 from tests.integrations.quart.app import instrumented as with_quart
 from tests.integrations.sanic.app import application
 from tests.integrations.sanic.app import instrumented as with_sanic
@@ -230,6 +234,48 @@ def django_stream(
 
 
 @contextmanager
+def falcon_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    class Items:
+        def on_get(self, req: Any, resp: Any, item: int) -> None:
+            before()
+            resp.stream = stream(after)
+
+    with falcons.wsgi_app(telemetry) as app:
+        app.add_route(falcons.ROUTE, Items())
+        yield app
+
+
+@contextmanager
+def falcon_asgi(before: Step, after: Step, telemetry: str, respond: Callable[[Any, Step], None]) -> Iterator[Any]:
+    class Items:
+        async def on_get(self, req: Any, resp: Any, item: int) -> None:
+            before()
+            respond(resp, after)
+
+    inner = falcon.asgi.App()
+    inner.add_route(falcons.ROUTE, Items())
+    traced = falcons.traced(inner, telemetry)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Waits for the tasks that Falcon starts and leaves to themselves."""
+        await traced(scope, receive, send)
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+
+    yield app
+
+
+@contextmanager
+def pyramid_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
+    def view(request: Any) -> PyramidResponse:
+        before()
+        return PyramidResponse(app_iter=stream(after))
+
+    config = pyramids.configured(telemetry)
+    config.add_view(view, route_name="item")
+    yield config.make_wsgi_app()
+
+
+@contextmanager
 def asgi_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         before()
@@ -320,6 +366,9 @@ def _table() -> list[Late]:
     quart_sync_stream = partial(quart_stream, content=stream)
     quart_async_stream = partial(quart_stream, content=async_stream)
     quart_with_context = partial(quart_stream, content=lambda after: quart.stream_with_context(async_stream)(after))
+    falcon_streamed = partial(falcon_asgi, respond=lambda resp, after: setattr(resp, "stream", async_stream(after)))
+    falcon_task = partial(falcon_asgi, respond=lambda resp, after: resp.schedule(partial(async_step, after)))
+    falcon_thread = partial(falcon_asgi, respond=lambda resp, after: resp.schedule_sync(after))
     item, rule, django_item = "/items/{item}", "/items/<int:item>", "items/<int:item>"
     sanic_item = "/items/<item:int>"
     rows: list[tuple[str, Make, Any, tuple[str, ...], str | None, bool]] = [
@@ -351,6 +400,11 @@ def _table() -> list[Late]:
         ("quart_background", quart_background, asgi, either, rule, False),
         ("sanic_stream", sanic_stream, asgi, either, sanic_item, True),
         ("sanic_background", sanic_background, asgi, either, sanic_item, False),
+        ("falcon_stream", falcon_stream, wsgi, either, falcons.ROUTE, False),
+        ("falcon_asgi_stream", falcon_streamed, asgi, either, falcons.ROUTE, True),
+        ("falcon_asgi_background", falcon_task, asgi, either, falcons.ROUTE, False),
+        ("falcon_asgi_background_thread", falcon_thread, asgi, either, falcons.ROUTE, False),
+        ("pyramid_stream", pyramid_stream, wsgi, either, pyramids.ROUTE, False),
         ("asgi_stream", asgi_stream, asgi, placements, None, True),
         ("wsgi_stream", wsgi_stream, wsgi, placements, None, True),
         ("wsgi_generator", wsgi_generator, wsgi, placements, None, True),

@@ -65,13 +65,15 @@ def served(request: pytest.FixtureRequest, trail: Trail) -> Callable[..., Answer
     """Call it with an endpoint and what it must say; it makes one handshake and checks."""
     make, telemetry, route = request.param
 
-    def serve(endpoint: Endpoint, *expected: dict[str, Any], status: int, early: int = 1) -> Answer:
+    def serve(
+        endpoint: Endpoint, *expected: dict[str, Any], status: int, answered: int | None = None, early: int = 1
+    ) -> Answer:
         starts: list[int] = []
         with make(endpoint, telemetry) as app:
             trail.clear()
             watch = lambda message: starts.append(len(trail.events))  # noqa: E731
             answer = asyncio.run(asgi_async(app, PATH, kind="websocket", watch=watch))
-        assert answer.status == status, answer.error
+        assert answer.status == (answered or status), answer.error
         assert not starts or starts[0] == early, "not decided when the handshake was"
         check_events(trail, expected, route=route, status=status)
         if telemetry == "none":
@@ -103,6 +105,17 @@ def test_closed_before_it_was_accepted(served: Any) -> None:
         await websocket.close()
 
     served(endpoint, denied(), status=403)
+
+
+def test_closed_for_a_failure_of_the_application(served: Any) -> None:
+    """The client's handshake is answered as if it were refused, but nobody has refused the token."""
+    token = mint()
+
+    async def endpoint(websocket: WebSocket) -> None:
+        verify(token)
+        await websocket.close(1011)
+
+    served(endpoint, validated(), status=500, answered=403)
 
 
 @pytest.mark.parametrize(("status", "expected"), [(401, rejected("refused", ALL)), (404, validated())])

@@ -199,8 +199,7 @@ class Ledger:
                 self.current.status = status
             parent = self._parent()
             verdicts = [verdict for entry in self._entries if (verdict := judge(entry, parent)) is not None]
-            verdicts += self._revocations
-            return verdicts
+            return verdicts + self._revocations
 
     def shown_on(self, span: object, status: int | None = None) -> Mapping[str, Value] | None:
         """What ``span`` shows, as things stand: the token verified or refused last, else one read, else one minted.

@@ -30,6 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Route = Callable[[Scope], str | None]
 _UNKNOWN: Final[Mapping[str, Value]] = {}
+_INTERNAL_ERROR: Final = 1011  # RFC 6455 §7.4.1
 
 
 class AuditASGIMiddleware:
@@ -123,8 +124,10 @@ def status_of(message: Message) -> int | None:
         return int(message["status"])
     if kind == "websocket.accept":
         return SWITCHING_PROTOCOLS
-    # A WebSocket that is closed before it was accepted is refused (ASGI, "Close - send event").
-    return FORBIDDEN if kind == "websocket.close" else None
+    if kind == "websocket.close":
+        # Before it was accepted, that refuses it (ASGI, "Close - send event"), unless the application has failed.
+        return SERVER_ERROR if message.get("code") == _INTERNAL_ERROR else FORBIDDEN
+    return None
 
 
 @guarded(_UNKNOWN)

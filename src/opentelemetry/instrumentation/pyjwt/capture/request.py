@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 # Where the ledger is, in the scope or environ of a request and so in those of applications it is passed on to.
 _LEDGER: Final = "opentelemetry.instrumentation.pyjwt"
+_ROUTE: Final = f"{_LEDGER}.route"
 SWITCHING_PROTOCOLS: Final = 101
 FORBIDDEN: Final = 403
 SERVER_ERROR: Final = 500
@@ -57,6 +58,17 @@ def open_ledger(
 def ledger_of(request: Mapping[str, Any]) -> Ledger | None:
     """The ledger of a request, by its scope or environ, wherever that is asked."""
     return request.get(_LEDGER)
+
+
+def note_route(request: MutableMapping[str, Any], route: str | None) -> None:
+    """Keep the template of the route taken, for a framework that leaves no trace of it in scope or environ."""
+    if route is not None:
+        request[_ROUTE] = route
+
+
+def noted_route(request: Mapping[str, Any]) -> str | None:
+    """The template that was kept."""
+    return request.get(_ROUTE)
 
 
 def request_attributes(
