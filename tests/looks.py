@@ -62,6 +62,11 @@ def passed(reason: str, jti: str | None = None) -> Step:
     return lambda ledger: ledger.passed(reason, jti=jti)
 
 
+def settled(ledger: Ledger) -> list[Verdict]:
+    ledger.settled()
+    return []
+
+
 def scopes(required: str, granted: str | None = None, allowed: bool | None = None) -> Step:
     return lambda ledger: ledger.scope_checked(required.split(), None if granted is None else granted.split(), allowed)
 

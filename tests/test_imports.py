@@ -18,6 +18,7 @@ MODULES = (
     "werkzeug",
     "flask_jwt_extended",
     "rest_framework_simplejwt",
+    "allauth",
 )
 SHOW = """
     import sys
@@ -30,6 +31,7 @@ SHOW = """
         import flask_jwt_extended
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
+        import allauth.account.adapter, allauth.headless.tokens.strategies.jwt.internal
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []
         for patch in PATCHES.table:

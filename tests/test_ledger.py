@@ -24,6 +24,7 @@ from tests.looks import (
     peek,
     refuse,
     scopes,
+    settled,
     shown,
     without_exp,
 )
@@ -89,6 +90,13 @@ ROWS: dict[str, tuple[list[Step], int | None, list[str]]] = {
     "verified, then revoked": ([look(), refuse("revoked")], 401, ["jwt.rejected: revoked"]),
     "verified, then of the wrong type": ([look(), refuse("wrong_type")], 401, ["jwt.rejected: wrong_type"]),
     "verified, then refused": ([look(), refuse("refused", "t1")], 200, ["jwt.rejected: refused"]),
+    "settled, then revoked": ([look(), settled, refuse("revoked")], 401, ["jwt.validated"]),
+    "revoked, then settled": ([look(), refuse("revoked"), settled], 401, ["jwt.rejected: revoked"]),
+    "settled, then another refused": (
+        [look(), settled, look(token="t2")],
+        401,
+        ["jwt.validated", "jwt.rejected: refused"],
+    ),
     "revoked, then decoded again": ([look(), refuse("revoked"), look()], 401, ["jwt.rejected: revoked"]),
     "revoked before it was verified": ([peek(), refuse("revoked", "t1")], 401, ["jwt.rejected: revoked"]),
     "revoked before, then verified": ([peek(), refuse("revoked"), look()], 401, ["jwt.rejected: revoked"]),

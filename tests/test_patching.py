@@ -59,6 +59,12 @@ def test_the_table_holds_each_patch() -> None:
         ("rest_framework_simplejwt.serializers", "TokenVerifySerializer.validate"),
         ("rest_framework_simplejwt.authentication", "JWTAuthentication.get_user"),
         ("rest_framework_simplejwt.authentication", "JWTStatelessUserAuthentication.get_user"),
+        ("allauth.headless.tokens.strategies.jwt.internal", "decode_token"),
+        ("allauth.headless.tokens.strategies.jwt.internal", "get_token_session"),
+        ("allauth.headless.tokens.strategies.jwt.internal", "validate_token_user"),
+        ("allauth.headless.tokens.strategies.jwt.internal", "validate_refresh_token"),
+        ("allauth.headless.tokens.strategies.jwt.internal", "invalidate_refresh_token"),
+        ("allauth.account.adapter", "DefaultAccountAdapter.logout"),
     ]
 
 

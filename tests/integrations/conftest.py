@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from tests.integrations.django import site  # noqa: F401 - imported for its settings
 from tests.support import KEY
 
+pytest.register_assert_rewrite("tests.integrations.rows")
 pytest.register_assert_rewrite("tests.integrations.checks")
 
 
@@ -49,3 +52,18 @@ def no_jwks() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/jwks"
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[None]:
+    """In memory, with the tables of all of Django's applications."""
+    call_command("migrate", verbosity=0)
+    yield
+    connection.connection.close()  # Django's own close() keeps what is in memory
+
+
+@pytest.fixture(params=["none", "contrib"])
+def telemetry(request: pytest.FixtureRequest) -> str:
+    """Who makes the SERVER span of a Django application."""
+    name: str = request.param
+    return name

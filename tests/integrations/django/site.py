@@ -15,9 +15,14 @@ settings.configure(
     INSTALLED_APPS=[
         "django.contrib.contenttypes",
         "django.contrib.auth",
+        "django.contrib.sessions",
+        "allauth",
+        "allauth.account",
+        "allauth.headless",
         "rest_framework_simplejwt.token_blacklist",
     ],
     LOGGING_CONFIG=None,
+    MIDDLEWARE=["allauth.account.middleware.AccountMiddleware"],  # allauth insists; each application has its own
     REST_FRAMEWORK={"UNAUTHENTICATED_USER": None},
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     ROOT_URLCONF="",

@@ -127,7 +127,7 @@ class Ledger:
         """A library or a revocation list refused a token: the one with ``jti``, or else the current one."""
         with self._lock:
             entry = self._meant(jti)
-            if entry is None:
+            if entry is None or entry.settled:
                 return []
             if entry.refusal != semconv.TOKEN_REVOKED:  # which outweighs all that is said after it
                 entry.refusal = reason
@@ -151,6 +151,12 @@ class Ledger:
             elif entry.refusal == reason:
                 entry.refusal = None
             return self._due(entry)
+
+    def settled(self) -> None:
+        """The current token, if good so far, has done its work: what is refused from now on is not this use of it."""
+        with self._lock:
+            if self.current is not None and self.current.accepted:
+                self.current.settled = True
 
     def scope_checked(
         self, required: Iterable[str], granted: Iterable[str] | None = None, allowed: bool | None = None
@@ -187,7 +193,7 @@ class Ledger:
             self.status = status
             if not self._entries and not self._revocations:
                 return []
-            if self.current is not None:
+            if self.current is not None and not self.current.settled:
                 self.current.status = status
             parent = self._parent()
             verdicts = [verdict for entry in self._entries if (verdict := judge(entry, parent)) is not None]

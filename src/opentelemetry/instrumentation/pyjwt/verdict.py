@@ -85,6 +85,7 @@ class Entry:
     claims_read = False
     scopes: tuple[Scope, ...] = ()
     status: int | None = None  # the response's, if it is about this token
+    settled = False  # it did what it was presented for: nothing said after that is about it
     renewed: Entry | None = None  # the token that this one, minted with its jti, prolongs
     reported: tuple[str, str | None] | None = None
     judged: dict[str, Value] | None = None  # attributes of the last verdict

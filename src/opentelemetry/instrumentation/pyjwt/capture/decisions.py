@@ -10,6 +10,7 @@ from typing import Final
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
@@ -38,6 +39,14 @@ def _request() -> tuple[Audit, Ledger] | None:
 
 
 @guarded(None)
+def accepted_token() -> TokenFacts | None:
+    """The request's token that was verified last, unless something has said no to it since: one refused after that
+    has the reason already, and a library that swallows PyJWT's exceptions adds none."""
+    entry = None if (request := _request()) is None else request[1].current
+    return entry.facts if entry is not None and entry.accepted else None
+
+
+@guarded(None)
 def refuse(reason: str, *, jti: object = None) -> None:
     """A token is refused, whatever PyJWT said of it.
 
@@ -61,6 +70,13 @@ def passed(reason: str, *, jti: object = None) -> None:
     if (request := _request()) is not None:
         active, ledger = request
         active.emit(ledger, ledger.passed(reason, jti=as_text(jti, active.settings.string_limit)))
+
+
+@guarded(None)
+def settle() -> None:
+    """The request's token has ended itself: that it is not good any more is what the response will say."""
+    if (request := _request()) is not None:
+        request[1].settled()
 
 
 @guarded(None)
