@@ -67,6 +67,11 @@ def settled(ledger: Ledger) -> list[Verdict]:
     return []
 
 
+def exchanged(ledger: Ledger, *, opaque: bool = False) -> list[Verdict]:
+    ledger.exchanged(opaque=opaque)
+    return []
+
+
 def scopes(required: str, granted: str | None = None, allowed: bool | None = None) -> Step:
     return lambda ledger: ledger.scope_checked(required.split(), None if granted is None else granted.split(), allowed)
 

@@ -19,6 +19,7 @@ MODULES = (
     "flask_jwt_extended",
     "rest_framework_simplejwt",
     "allauth",
+    "rest_framework_jwt",
 )
 SHOW = """
     import sys
@@ -31,6 +32,7 @@ SHOW = """
         import flask_jwt_extended
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
+        import rest_framework_jwt.serializers, rest_framework_jwt.blacklist.serializers
         import allauth.account.adapter, allauth.headless.tokens.strategies.jwt.internal
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.looks import (
     VERIFIED,
     Step,
     bad_signature,
+    exchanged,
     expired,
     failed,
     header_read,
@@ -303,6 +305,22 @@ def test_tokens_minted_in_a_refresh_name_the_last_refresh_token() -> None:
     assert (verdicts[0].name, verdicts[0].attributes["jwt.parent.jti"]) == ("jwt.refreshed", "r1")
     verdicts = decide(look(token="r1", token_use="refresh"), refuse("revoked"), mint("a"))
     assert "jwt.parent.jti" not in verdicts[1].attributes
+
+
+def test_tokens_minted_name_what_was_exchanged() -> None:
+    access = look(token="a1", token_use="access")
+    old, new = decide(access, exchanged, mint("a2"))
+    assert (old.name, new.name, new.attributes["jwt.parent.jti"]) == ("jwt.validated", "jwt.refreshed", "a1")
+    refresh = look(token="r1", token_use="refresh")
+    assert decide(refresh, access, exchanged, mint("a2"))[2].attributes["jwt.parent.jti"] == "a1"
+    assert shown(decide(access, exchanged, refuse("revoked"), mint("a2"))) == ["jwt.rejected: revoked", "jwt.issued"]
+    assert shown(decide(exchanged, mint("a2"))) == ["jwt.issued"]
+
+
+def test_what_was_exchanged_may_be_no_jwt() -> None:
+    old, new = decide(look(token="a1"), partial(exchanged, opaque=True), mint("a2"))
+    assert (old.name, new.name) == ("jwt.validated", "jwt.refreshed")
+    assert "jwt.parent.jti" not in new.attributes
 
 
 def test_the_current_token_is_the_one_verified_last_and_accepted() -> None:

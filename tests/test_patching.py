@@ -65,6 +65,14 @@ def test_the_table_holds_each_patch() -> None:
         ("allauth.headless.tokens.strategies.jwt.internal", "validate_refresh_token"),
         ("allauth.headless.tokens.strategies.jwt.internal", "invalidate_refresh_token"),
         ("allauth.account.adapter", "DefaultAccountAdapter.logout"),
+        ("rest_framework_jwt.utils", "jwt_decode_token"),
+        ("rest_framework_jwt.utils", "check_user"),
+        ("rest_framework_jwt.authentication", "JSONWebTokenAuthentication.authenticate_credentials"),
+        ("rest_framework_jwt.serializers", "VerifyAuthTokenSerializer.validate"),
+        ("rest_framework_jwt.serializers", "RefreshAuthTokenSerializer.validate"),
+        ("rest_framework_jwt.blacklist.serializers", "BlacklistTokenSerializer.save"),
+        ("rest_framework_jwt.blacklist.models", "BlacklistedToken.is_blocked"),
+        ("rest_framework_jwt.blacklist.models", "BlacklistedToken.save"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 
 import django
@@ -19,8 +20,10 @@ settings.configure(
         "allauth",
         "allauth.account",
         "allauth.headless",
+        "rest_framework_jwt.blacklist",
         "rest_framework_simplejwt.token_blacklist",
     ],
+    JWT_AUTH={"JWT_SECRET_KEY": KEY},
     LOGGING_CONFIG=None,
     MIDDLEWARE=["allauth.account.middleware.AccountMiddleware"],  # allauth insists; each application has its own
     REST_FRAMEWORK={"UNAUTHENTICATED_USER": None},
@@ -34,4 +37,6 @@ settings.configure(
         "SIGNING_KEY": KEY,
     },
 )
-django.setup()
+with warnings.catch_warnings():  # drf-jwt declares its models as older versions of Django have it
+    warnings.simplefilter("ignore")
+    django.setup()

@@ -34,19 +34,13 @@ def record_revocation(
     active = audit.active
     if active is None or (scene := active.scene()) is None:
         return
-    _, ledger, _ = scene
-    if actor is None and ledger is not None:
-        actor = ledger.actor
-        if actor is None and (token := ledger.token()) is not None:
-            actor = token.sub
     told = (
         (semconv.JTI, jti),
         (semconv.ISS, issuer),
         (semconv.TOKEN_USE, token_use),
         (semconv.REVOCATION_REASON, reason),
-        (semconv.ACTOR_ID, (active.reader.subject(actor) if actor else None) or "anonymous"),
     )
-    active.revoked(scene, {name: shown for name, value in told if (shown := as_text(value)) is not None})
+    active.revoked(scene, {name: shown for name, value in told if (shown := as_text(value)) is not None}, actor)
 
 
 @guarded(None)

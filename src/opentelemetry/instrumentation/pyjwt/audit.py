@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
 from opentelemetry.instrumentation.pyjwt import guard, semconv
-from opentelemetry.instrumentation.pyjwt.bounds import Value, as_value, frozen
+from opentelemetry.instrumentation.pyjwt.bounds import Value, as_text, as_value, frozen
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent, event_of
 from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
@@ -116,9 +116,14 @@ class Audit:
             show(span, ledger)
         self._emit(ledger, ledger.minted(identity, facts, spot))
 
-    def revoked(self, scene: Scene, attributes: dict[str, Value]) -> None:
-        """A token was put on a revocation list."""
+    def revoked(self, scene: Scene, attributes: dict[str, Value], actor: str | None) -> None:
+        """A token was put on a revocation list: by ``actor`` or, unless that is told, whoever the request is from."""
         _, ledger, (context, _) = scene
+        if actor is None and ledger is not None:
+            actor = ledger.actor
+            if actor is None and (token := ledger.token()) is not None:
+                actor = token.sub
+        attributes[semconv.ACTOR_ID] = as_text(self.reader.subject(actor) if actor else None) or "anonymous"
         if ledger is None:
             self._send(judge_revocation(attributes), _NO_REQUEST, context)
         else:

@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import Value
 from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.verdict import (
+    OPAQUE,
     Check,
     Entry,
     Look,
@@ -44,6 +45,7 @@ class Ledger:
         "_attributes",
         "_describe",
         "_entries",
+        "_exchanged",
         "_index",
         "_lock",
         "_pending_scopes",
@@ -63,6 +65,7 @@ class Ledger:
         self._index: dict[object, Entry] = {}  # by identity, and by what makes two spellings one token
         self._revocations: list[Verdict] = []
         self._pending_scopes: tuple[Scope, ...] = ()  # asked for before there was a token
+        self._exchanged: Entry | None = None
         self._lock = Lock()
         self.muted = muted
         self.closed = False
@@ -99,7 +102,7 @@ class Ledger:
         """A token was minted. A token already known is encoded again by libraries for their own ends, and anew
         where that gives it a longer life."""
         with self._lock:
-            known = self._find_minted(identity, facts)
+            known = self._find(identity, facts, True)
             if known is not None and not known.outlived_by(facts):
                 if known.minted:
                     known.facts = facts
@@ -117,8 +120,7 @@ class Ledger:
         with self._lock:
             for entry in reversed(self._entries):
                 if not entry.facts.verified and not entry.minted and entry.facts.kid == kid:
-                    look = Look(entry.identity, entry.facts, 0, int(Check.KEY), semconv.KEY_UNAVAILABLE)
-                    entry.add(look)
+                    entry.add(Look(entry.identity, entry.facts, 0, int(Check.KEY), semconv.KEY_UNAVAILABLE))
                     self.current = entry
                     return self._due(entry)
             return []
@@ -157,6 +159,11 @@ class Ledger:
         with self._lock:
             if self.current is not None and self.current.accepted:
                 self.current.settled = True
+
+    def exchanged(self, *, opaque: bool = False) -> None:
+        """The current token, whatever its type, or else what is no JWT: tokens minted in this request came of it."""
+        with self._lock:
+            self._exchanged = OPAQUE if opaque else self.current
 
     def scope_checked(
         self, required: Iterable[str], granted: Iterable[str] | None = None, allowed: bool | None = None
@@ -229,25 +236,18 @@ class Ledger:
     def token(self) -> TokenFacts | None:
         """The token verified last and accepted so far."""
         with self._lock:
-            accepted = [entry for entry in self._entries if entry.accepted]
             if self.current is not None and self.current.accepted:
                 return self.current.facts
-            return accepted[-1].facts if accepted else None
+            return next((entry.facts for entry in reversed(self._entries) if entry.accepted), None)
 
     # --- parts ----------------------------------------------------------------------------------------------
 
-    def _find(self, identity: int, facts: TokenFacts) -> Entry | None:
-        """The entry of a token presented: by the token itself or, where its claims can be trusted, by its jti."""
+    def _find(self, identity: int, facts: TokenFacts, minted: bool = False) -> Entry | None:
+        """The entry of a token: by the token itself or, where its claims can be trusted, by its jti; if it is minted
+        and one with its jti has been renewed, the newer one."""
         entry = self._index.get(identity)
-        if entry is None and facts.verified and self._index and (key := key_of(facts)) is not None:
-            entry = self._index.get(key)
-        return entry
-
-    def _find_minted(self, identity: int, facts: TokenFacts) -> Entry | None:
-        """The entry of a token that is minted: one seen before or, if that was renewed, the newer one."""
-        entry = self._index.get(identity)
-        if entry is None and self._index and (key := key_of(facts)) is not None:
-            entry = self._index.get((_RENEWED, key)) or self._index.get(key)
+        if entry is None and (minted or facts.verified) and self._index and (key := key_of(facts)) is not None:
+            entry = (self._index.get((_RENEWED, key)) if minted else None) or self._index.get(key)
         return entry
 
     def _enter(self, entry: Entry) -> Entry:
@@ -279,7 +279,9 @@ class Ledger:
         return [] if verdict is None else [verdict]
 
     def _parent(self) -> Entry | None:
-        """The refresh token that tokens minted in this request come from: the last valid one presented."""
+        """What tokens minted in this request come from: what was exchanged, else the last valid refresh token."""
+        if self._exchanged is not None and self._exchanged.accepted:
+            return self._exchanged
         refresh = [entry for entry in self._entries if entry.accepted and entry.facts.token_use == "refresh"]
         return max(refresh, key=lambda entry: entry.time_unix_nano, default=None)
 

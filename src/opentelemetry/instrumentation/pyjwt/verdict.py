@@ -135,6 +135,10 @@ class Entry:
             self.failures = (*others, (failed, reason or semconv.REFUSED))
 
 
+#: What is exchanged for tokens without being a JWT, as refresh tokens of many a library: nothing is known of it.
+OPAQUE: Final = Entry(0, TokenFacts({}, None, None, None, True), None)
+
+
 class Scope(NamedTuple):
     """A comparison of what an endpoint requires with what a token grants."""
 

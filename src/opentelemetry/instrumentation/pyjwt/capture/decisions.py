@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from opentelemetry.instrumentation.pyjwt import audit
+from opentelemetry.instrumentation.pyjwt import audit, semconv
 from opentelemetry.instrumentation.pyjwt.audit import Audit
-from opentelemetry.instrumentation.pyjwt.bounds import as_text
+from opentelemetry.instrumentation.pyjwt.bounds import Value, as_text
 from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
@@ -73,6 +73,17 @@ def passed(reason: str, *, jti: object = None) -> None:
 
 
 @guarded(None)
+def exchanged(*, opaque: bool = False) -> None:
+    """The request's token is exchanged for a new one, without being one of those meant for nothing else.
+
+    Args:
+        opaque: not a token that was decoded, but something that is no JWT.
+    """
+    if (request := _request()) is not None:
+        request[1].exchanged(opaque=opaque)
+
+
+@guarded(None)
 def settle() -> None:
     """The request's token has ended itself: that it is not good any more is what the response will say."""
     if (request := _request()) is not None:
@@ -92,6 +103,25 @@ def refuse_token(token: object, reason: str) -> None:
         return
     look = Look(identity(token), active.reader.read_raw(token), 0, int(Check.CLAIM), reason, claims_read=False)
     active.presented(scene, look)
+
+
+@guarded(None)
+def revoke_token(token: object, *, reason: str) -> None:
+    """A token was put on a revocation list as it is, whether or not it has a jti.
+
+    Args:
+        token: the token itself.
+        reason: why, in a word.
+    """
+    active = audit.active
+    if active is None or (scene := active.scene()) is None:
+        return
+    shown = active.reader.read_raw(token).shown
+    told: dict[str, Value] = {name: shown[name] for name in _IDENTITY if name in shown}
+    active.revoked(scene, told | {semconv.REVOCATION_REASON: reason}, None)
+
+
+_IDENTITY: Final = (semconv.JTI, semconv.FINGERPRINT, semconv.ISS, semconv.TOKEN_USE)
 
 
 @guarded(None)
