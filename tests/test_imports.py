@@ -20,9 +20,12 @@ MODULES = (
     "rest_framework_simplejwt",
     "allauth",
     "rest_framework_jwt",
+    "graphene",
+    "graphql_jwt",
 )
 SHOW = """
     import sys
+    import wrapt
     from inspect import getattr_static
     from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 
@@ -32,6 +35,7 @@ SHOW = """
         import flask_jwt_extended
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
+        import graphql_jwt
         import rest_framework_jwt.serializers, rest_framework_jwt.blacklist.serializers
         import allauth.account.adapter, allauth.headless.tokens.strategies.jwt.internal
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
@@ -42,7 +46,7 @@ SHOW = """
                 value = getattr_static(value, name)
             wrappers = 0
             while hasattr(value, "__wrapped__"):
-                wrappers += type(value) is not classmethod  # which is a wrapper by itself
+                wrappers += type(value) is wrapt.FunctionWrapper  # and not one of the library's own
                 value = value.__wrapped__
             layers.append(wrappers + ("trampoline.py" in value.__code__.co_filename))
         return sorted(set(layers))

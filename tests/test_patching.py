@@ -73,6 +73,11 @@ def test_the_table_holds_each_patch() -> None:
         ("rest_framework_jwt.blacklist.serializers", "BlacklistTokenSerializer.save"),
         ("rest_framework_jwt.blacklist.models", "BlacklistedToken.is_blocked"),
         ("rest_framework_jwt.blacklist.models", "BlacklistedToken.save"),
+        ("graphql_jwt.utils", "get_user_by_payload"),
+        ("graphql_jwt.mixins", "KeepAliveRefreshMixin.refresh"),
+        ("graphql_jwt.refresh_token.mixins", "RefreshTokenMixin.refresh"),
+        ("graphql_jwt.decorators", "user_passes_test"),
+        ("graphql_jwt.exceptions", "JSONWebTokenError.__init__"),
     ]
 
 

@@ -20,9 +20,11 @@ settings.configure(
         "allauth",
         "allauth.account",
         "allauth.headless",
+        "graphql_jwt.refresh_token",
         "rest_framework_jwt.blacklist",
         "rest_framework_simplejwt.token_blacklist",
     ],
+    GRAPHQL_JWT={"JWT_SECRET_KEY": KEY, "JWT_VERIFY_EXPIRATION": True},
     JWT_AUTH={"JWT_SECRET_KEY": KEY},
     LOGGING_CONFIG=None,
     MIDDLEWARE=["allauth.account.middleware.AccountMiddleware"],  # allauth insists; each application has its own

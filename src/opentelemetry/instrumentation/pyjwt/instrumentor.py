@@ -10,7 +10,13 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
 from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, starlette
-from opentelemetry.instrumentation.pyjwt.capture.libraries import allauth, drf_jwt, flask_jwt_extended, simplejwt
+from opentelemetry.instrumentation.pyjwt.capture.libraries import (
+    allauth,
+    drf_jwt,
+    flask_jwt_extended,
+    graphql_jwt,
+    simplejwt,
+)
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import report
 from opentelemetry.instrumentation.pyjwt.patching import Patches
@@ -29,6 +35,7 @@ PATCHES: Final = Patches(
         simplejwt.PATCHES,
         allauth.PATCHES,
         drf_jwt.PATCHES,
+        graphql_jwt.PATCHES,
     )
 )
 

@@ -131,11 +131,12 @@ def scope_checked(
     """Scopes are required of the request's token: the one verified last or, before there is one, the next.
 
     Args:
-        required: what the endpoint requires; nothing required is nothing to tell.
+        required: what the endpoint requires; nothing required is nothing to tell, unless it was denied.
         granted: what is granted, where that is known to be something else than the token's own claims say.
         allowed: what was decided; unset, the token must grant all that is required.
     """
-    if (request := _request()) is not None and (scopes := _texts(required)):
+    scopes = _texts(required)
+    if (request := _request()) is not None and (scopes or allowed is False):
         active, ledger = request
         active.emit(ledger, ledger.scope_checked(scopes, None if granted is None else _texts(granted), allowed))
 
