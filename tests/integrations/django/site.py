@@ -38,6 +38,7 @@ settings.configure(
         "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
         "SIGNING_KEY": KEY,
     },
+    USE_TZ=True,  # the default since Django 5
 )
 with warnings.catch_warnings():  # drf-jwt declares its models as older versions of Django have it
     warnings.simplefilter("ignore")
