@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger
 from opentelemetry.instrumentation.pyjwt.token import TokenReader
-from opentelemetry.instrumentation.pyjwt.verdict import Check, Look, Scope, Verdict
+from opentelemetry.instrumentation.pyjwt.verdict import Check, Entry, Look, Scope, Verdict
 
 READER = TokenReader()
 SIGNATURE = Check.SIGNATURE
@@ -74,6 +74,16 @@ def scopes(required: str, granted: str | None = None, allowed: bool | None = Non
 
 def deny(ledger: Ledger) -> list[Verdict]:
     return ledger.denied()
+
+
+def settled(ledger: Ledger) -> list[Verdict]:
+    ledger.settled()
+    return []
+
+
+def exchanged(ledger: Ledger, entry: Entry | None = None) -> list[Verdict]:
+    ledger.exchanged(entry)
+    return []
 
 
 def shown(verdicts: list[Verdict]) -> list[str]:

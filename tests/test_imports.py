@@ -28,9 +28,14 @@ MODULES = (
     "mcp",
     "fastapi_users",
     "authx",
+    "allauth",
+    "rest_framework_jwt",
+    "graphene",
+    "graphql_jwt",
 )
 SHOW = """
     import sys
+    import wrapt
     from inspect import getattr_static
     from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 
@@ -44,6 +49,9 @@ SHOW = """
         import tests.integrations.django.site
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         import mcp.server.auth.routes
+        import graphql_jwt
+        import rest_framework_jwt.serializers, rest_framework_jwt.blacklist.serializers
+        import allauth.account.adapter, allauth.headless.tokens.strategies.jwt.internal
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []
         for patch in PATCHES.table:
@@ -56,7 +64,7 @@ SHOW = """
             value = getattr_static(value, last)
             wrappers = 0
             while hasattr(value, "__wrapped__"):
-                wrappers += type(value) is not classmethod  # which is a wrapper by itself
+                wrappers += type(value) is wrapt.FunctionWrapper  # and not one of the library's own
                 value = value.__wrapped__
             code = getattr(value, "__code__", None)  # a class has none
             layers.append(wrappers + (code is not None and "trampoline.py" in code.co_filename))

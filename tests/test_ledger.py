@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from opentelemetry.instrumentation.pyjwt.bounds import frozen
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger
-from opentelemetry.instrumentation.pyjwt.verdict import Check, Verdict
+from opentelemetry.instrumentation.pyjwt.verdict import Check, Entry, Verdict
 from tests.looks import (
     SIGNATURE,
     VERIFIED,
     Step,
     bad_signature,
     deny,
+    exchanged,
     expired,
     failed,
     header_read,
@@ -25,6 +28,7 @@ from tests.looks import (
     peek,
     refuse,
     scopes,
+    settled,
     shown,
     without_exp,
 )
@@ -90,6 +94,13 @@ ROWS: dict[str, tuple[list[Step], int | None, list[str]]] = {
     "verified, then revoked": ([look(), refuse("revoked")], 401, ["jwt.rejected: revoked"]),
     "verified, then of the wrong type": ([look(), refuse("wrong_type")], 401, ["jwt.rejected: wrong_type"]),
     "verified, then refused": ([look(), refuse("refused", "t1")], 200, ["jwt.rejected: refused"]),
+    "settled, then revoked": ([look(), settled, refuse("revoked")], 401, ["jwt.validated"]),
+    "revoked, then settled": ([look(), refuse("revoked"), settled], 401, ["jwt.rejected: revoked"]),
+    "settled, then another refused": (
+        [look(), settled, look(token="t2")],
+        401,
+        ["jwt.validated", "jwt.rejected: refused"],
+    ),
     "revoked, then decoded again": ([look(), refuse("revoked"), look()], 401, ["jwt.rejected: revoked"]),
     "revoked before it was verified": ([peek(), refuse("revoked", "t1")], 401, ["jwt.rejected: revoked"]),
     "revoked before, then verified": ([peek(), refuse("revoked"), look()], 401, ["jwt.rejected: revoked"]),
@@ -319,6 +330,24 @@ def test_tokens_minted_in_a_refresh_name_the_last_refresh_token() -> None:
     assert (verdicts[0].name, verdicts[0].attributes["jwt.parent.jti"]) == ("jwt.refreshed", "r1")
     verdicts = decide(look(token="r1", token_use="refresh"), refuse("revoked"), mint("a"))
     assert "jwt.parent.jti" not in verdicts[1].attributes
+
+
+def test_tokens_minted_name_what_was_exchanged() -> None:
+    access = look(token="a1", token_use="access")
+    old, new = decide(access, exchanged, mint("a2"))
+    assert (old.name, new.name, new.attributes["jwt.parent.jti"]) == ("jwt.validated", "jwt.refreshed", "a1")
+    refresh = look(token="r1", token_use="refresh")
+    assert decide(refresh, access, exchanged, mint("a2"))[2].attributes["jwt.parent.jti"] == "a1"
+    assert shown(decide(access, exchanged, refuse("revoked"), mint("a2"))) == ["jwt.rejected: revoked", "jwt.issued"]
+    assert shown(decide(exchanged, mint("a2"))) == ["jwt.issued"]
+
+
+def test_what_was_exchanged_may_be_no_jwt() -> None:
+    old, new = decide(
+        look(token="a1"), partial(exchanged, entry=Entry(7, TokenFacts({}, None, None, None, False), None)), mint("a2")
+    )
+    assert (old.name, new.name) == ("jwt.validated", "jwt.refreshed")
+    assert "jwt.parent.jti" not in new.attributes
 
 
 def test_the_current_token_is_the_one_verified_last_and_accepted() -> None:

@@ -6,10 +6,13 @@ import base64
 import json
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from tests import support_report
 from tests.integrations.django import site  # noqa: F401 - imported for its settings
@@ -17,6 +20,7 @@ from tests.integrations.pyramid import quiet  # noqa: F401 - imported for what i
 from tests.support import KEY
 
 collect_ignore = support_report.ABSENT
+pytest.register_assert_rewrite("tests.integrations.rows")
 pytest.register_assert_rewrite("tests.integrations.checks")
 
 
@@ -52,3 +56,20 @@ def no_jwks() -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/jwks"
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[None]:
+    """In memory, with the tables of all of Django's applications."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # drf-jwt's migrations are written for older versions of Django
+        call_command("migrate", verbosity=0)
+    yield
+    connection.connection.close()  # Django's own close() keeps what is in memory
+
+
+@pytest.fixture(params=["none", "contrib"])
+def telemetry(request: pytest.FixtureRequest) -> str:
+    """Who makes the SERVER span of a Django application."""
+    name: str = request.param
+    return name

@@ -79,6 +79,27 @@ PEERS = (
         ("pytest", "pytest-asyncio", "pytest-pretty", "httpx", "httpx2", "freezegun", "fastapi", "cryptography"),
         "authx",
     ),
+    # Of its thousands of tests, those of the parts that use JWTs, with the project of its own that is made for them.
+    Peer(
+        "django-allauth",
+        (NEWEST,),
+        (
+            "pytest",
+            "pytest-asyncio",
+            "pytest-django",
+            "django-allauth[headless,headless-spec,idp-oidc,mfa,openid,saml,socialaccount]",
+            "django-ninja",
+            "djangorestframework",
+        ),
+        "allauth",
+        (
+            "-m",
+            "pytest",
+            "tests/apps/headless",
+            "tests/apps/idp",
+            "--ds=tests.projects.headless_only.settings",
+        ),
+    ),
 )
 
 Outcomes = dict[str, tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""A database in memory with the library's tables, and users in it."""
+"""Users in the database, and the table of an audit."""
 
 from __future__ import annotations
 
@@ -6,19 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
 
-from tests.integrations.simplejwt.rows import Table
+from tests.integrations.rows import Table
 from tests.integrations.simplejwt.service import Service
-from tests.support import Trail
-
-
-@pytest.fixture(scope="session")
-def database() -> Iterator[None]:
-    call_command("migrate", verbosity=0)
-    yield
-    connection.connection.close()  # Django's own close() keeps what is in memory
+from tests.support import ISSUER, Trail
 
 
 @pytest.fixture
@@ -31,17 +22,10 @@ def admin(database: None) -> Iterator[Any]:
     yield from _user("admin")
 
 
-@pytest.fixture(params=["none", "contrib"])
-def telemetry(request: pytest.FixtureRequest) -> str:
-    """Who makes the SERVER span."""
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
 def table(trail: Trail, alice: Any, admin: Any) -> Callable[[Service], Table]:
     """Call it with a service for the table of its audit."""
-    return lambda served: Table(trail, served, {str(alice.id): "alice", str(admin.id): "admin"})
+    return lambda served: Table(trail, served.names, {str(alice.id): "alice", str(admin.id): "admin"}, ISSUER)
 
 
 def _user(name: str) -> Iterator[Any]:

@@ -23,6 +23,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from werkzeug.test import Client, TestResponse
 
 from tests.integrations.django.app import serving
+from tests.integrations.rows import issued
 
 
 class Authenticated(BasePermission):
@@ -76,6 +77,8 @@ class Unverified(APIView):
         return Response()
 
 
+# What it is to obtain the first pair.
+OBTAINED = (issued("refresh-1", "refresh"), issued("access-1", "access"))
 PASSWORD = {"username": "alice", "password": "wonderland"}
 URLS = [
     path("token", views.TokenObtainPairView.as_view()),

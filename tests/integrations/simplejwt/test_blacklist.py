@@ -8,8 +8,8 @@ from typing import Any
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from tests import isolated
-from tests.integrations.simplejwt.rows import OBTAINED, Row, Table, issued, revoked, validated
-from tests.integrations.simplejwt.service import Service, service
+from tests.integrations.rows import Row, Table, issued, revoked, validated
+from tests.integrations.simplejwt.service import OBTAINED, Service, service
 from tests.support import Trail
 
 

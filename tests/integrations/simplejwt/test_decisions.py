@@ -11,9 +11,9 @@ import pytest
 from rest_framework_simplejwt.tokens import AccessToken, SlidingToken, UntypedToken
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor, action
-from tests.integrations.simplejwt.rows import OBTAINED, Table, issued, refreshed, rejected, validated
-from tests.integrations.simplejwt.service import PASSWORD, Service, claims_of, service
-from tests.support import OTHER_KEY, Trail, mint
+from tests.integrations.rows import Table, issued, refreshed, rejected, validated
+from tests.integrations.simplejwt.service import OBTAINED, PASSWORD, Service, claims_of, service
+from tests.support import ISSUER, OTHER_KEY, Trail, mint
 
 CLASSES = {
     "the second class accepts it": ([SlidingToken, AccessToken], "access", validated("access-1", list_asked=True)),
@@ -102,7 +102,7 @@ def test_refused(title: str, instrument: Callable[..., Trail], alice: Any) -> No
     changes, at, expected = REFUSED[title]
     token = mint(**{"user_id": str(alice.id), "token_type": "access", **changes})
     with service("none") as served:
-        rows = Table(instrument(), served, {})
+        rows = Table(instrument(), served.names, {}, ISSUER)
         served.called("other", token)
         served.get(at, token)
         rows.expect(expected)

@@ -11,8 +11,8 @@ from rest_framework_simplejwt.serializers import TokenRefreshSerializer
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 from tests.integrations.checks import token_attributes
-from tests.integrations.simplejwt.rows import OBTAINED, Row, Table, issued, refreshed, rejected, revoked, validated
-from tests.integrations.simplejwt.service import Service, claims_of, service
+from tests.integrations.rows import Table, assert_lineage_is_whole, issued, refreshed, rejected, revoked, validated
+from tests.integrations.simplejwt.service import OBTAINED, Service, claims_of, service
 from tests.support import Trail, mint
 
 
@@ -106,19 +106,6 @@ def test_lifecycle(rotating: bool, telemetry: str, table: Callable[[Service], Ta
 
     assert rows.seen == rows.expected
     assert_lineage_is_whole(rows.seen)
-
-
-def assert_lineage_is_whole(rows: list[Row]) -> None:
-    """Each token was minted once, and only from one minted before; only such tokens were presented."""
-    minted: list[str] = []
-    for row in rows:
-        if row.event in ("jwt.issued", "jwt.refreshed"):
-            assert row.token not in minted
-            assert (row.parent is None) is (row.event == "jwt.issued")
-            assert row.parent is None or row.parent in minted
-            minted.append(row.token)
-        else:
-            assert row.token in minted
 
 
 def test_the_span_shows_what_the_event_says(trail: Trail, alice: Any) -> None:

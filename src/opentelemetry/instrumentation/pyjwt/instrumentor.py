@@ -23,9 +23,12 @@ from opentelemetry.instrumentation.pyjwt.capture.frameworks import (
     tornado,
 )
 from opentelemetry.instrumentation.pyjwt.capture.libraries import (
+    allauth,
     authx,
+    drf_jwt,
     fastapi_users,
     flask_jwt_extended,
+    graphql_jwt,
     litestar_jwt,
     mcp,
     simplejwt,
@@ -57,6 +60,9 @@ PATCHES: Final = Patches(
         fastapi_users.PATCHES,
         authx.PATCHES,
         litestar_jwt.PATCHES,
+        allauth.PATCHES,
+        drf_jwt.PATCHES,
+        graphql_jwt.PATCHES,
     )
 )
 

@@ -44,6 +44,7 @@ class Ledger:
         "_attributes",
         "_describe",
         "_entries",
+        "_exchanged",
         "_index",
         "_lock",
         "_pending_scopes",
@@ -52,7 +53,6 @@ class Ledger:
         "closed",
         "current",
         "muted",
-        "parent",
         "span",
         "status",
         "url",
@@ -65,6 +65,7 @@ class Ledger:
         self._index: dict[object, Entry] = {}  # by identity, and by what makes two spellings one token
         self._revocations: list[Verdict] = []
         self._pending_scopes: tuple[Scope, ...] = ()  # asked for before there was a token
+        self._exchanged: Entry | None = None
         self._lock = Lock()
         self.muted = muted
         self.closed = False
@@ -72,7 +73,6 @@ class Ledger:
         self.url: Callable[[], str] | None = None  # gives the request's URL without query
         self.span: Any = None  # the request's SERVER span, opaque here
         self.current: Entry | None = None  # the token verified or refused last
-        self.parent: Entry | None = None  # the refresh token that a library exchanged
         self.actor: str | None = None  # whoever a library found the request to be from, in plain
 
     def refine(self, describe: Callable[[], Mapping[str, Value]]) -> None:
@@ -103,7 +103,7 @@ class Ledger:
         """A token was minted. A token already known is encoded again by libraries for their own ends, and anew
         where that gives it a longer life."""
         with self._lock:
-            known = self._find_minted(identity, facts)
+            known = self._find(identity, facts, True)
             if known is not None and not known.outlived_by(facts):
                 if known.minted:
                     known.facts = facts
@@ -121,8 +121,7 @@ class Ledger:
         with self._lock:
             for entry in reversed(self._entries):
                 if not entry.facts.verified and not entry.minted and entry.facts.kid == kid:
-                    look = Look(entry.identity, entry.facts, 0, int(Check.KEY), semconv.KEY_UNAVAILABLE)
-                    entry.add(look)
+                    entry.add(Look(entry.identity, entry.facts, 0, int(Check.KEY), semconv.KEY_UNAVAILABLE))
                     self.current = entry
                     return self._due(entry)
             return []
@@ -131,7 +130,7 @@ class Ledger:
         """A library or a revocation list refused a token: the one meant (:meth:`_meant`)."""
         with self._lock:
             entry = self._meant(jti, identity)
-            if entry is None:
+            if entry is None or entry.settled:
                 return []
             # Revoked outweighs all that is said after it; merely refused tells less than why PyJWT refused it.
             if entry.refusal != semconv.TOKEN_REVOKED and not (reason == semconv.REFUSED and entry.failures):
@@ -156,6 +155,17 @@ class Ledger:
             elif entry.refusal == reason:
                 entry.refusal = None
             return self._due(entry)
+
+    def settled(self) -> None:
+        """The current token, if good so far, has done its work: what is refused from now on is not this use of it."""
+        with self._lock:
+            if self.current is not None and self.current.accepted:
+                self.current.settled = True
+
+    def exchanged(self, entry: Entry | None = None) -> None:
+        """Tokens minted in this request came of this one, whatever its use; unset, of the current one."""
+        with self._lock:
+            self._exchanged = entry or self.current
 
     def scope_checked(self, scope: Scope) -> list[Verdict]:
         """Scopes were compared, for the current token or, before there is one, for the next."""
@@ -195,7 +205,7 @@ class Ledger:
             self.status = status
             if not self._entries and not self._revocations:
                 return []
-            if self.current is not None:
+            if self.current is not None and not self.current.settled:
                 self.current.status = status
             parent = self._parent()
             verdicts = [verdict for entry in self._entries if (verdict := judge(entry, parent)) is not None]
@@ -239,25 +249,18 @@ class Ledger:
     def token(self) -> TokenFacts | None:
         """The token verified last and accepted so far."""
         with self._lock:
-            accepted = [entry for entry in self._entries if entry.accepted]
             if self.current is not None and self.current.accepted:
                 return self.current.facts
-            return accepted[-1].facts if accepted else None
+            return next((entry.facts for entry in reversed(self._entries) if entry.accepted), None)
 
     # --- parts ----------------------------------------------------------------------------------------------
 
-    def _find(self, identity: int, facts: TokenFacts) -> Entry | None:
-        """The entry of a token presented: by the token itself or, where its claims can be trusted, by its jti."""
+    def _find(self, identity: int, facts: TokenFacts, minted: bool = False) -> Entry | None:
+        """The entry of a token: by the token itself or, where its claims can be trusted, by its jti; if it is minted
+        and one with its jti has been renewed, the newer one."""
         entry = self._index.get(identity)
-        if entry is None and facts.verified and self._index and (key := key_of(facts)) is not None:
-            entry = self._index.get(key)
-        return entry
-
-    def _find_minted(self, identity: int, facts: TokenFacts) -> Entry | None:
-        """The entry of a token that is minted: one seen before or, if that was renewed, the newer one."""
-        entry = self._index.get(identity)
-        if entry is None and self._index and (key := key_of(facts)) is not None:
-            entry = self._index.get((_RENEWED, key)) or self._index.get(key)
+        if entry is None and (minted or facts.verified) and self._index and (key := key_of(facts)) is not None:
+            entry = (self._index.get((_RENEWED, key)) if minted else None) or self._index.get(key)
         return entry
 
     def _enter(self, entry: Entry) -> Entry:
@@ -291,9 +294,11 @@ class Ledger:
         return [] if verdict is None else [verdict]
 
     def _parent(self) -> Entry | None:
-        """The refresh token that tokens minted in this request come from: as told, or the last valid one presented."""
+        """What tokens minted in this request come from: what was exchanged, else the last valid refresh token."""
+        if self._exchanged is not None and not self._exchanged.refused:
+            return self._exchanged
         refresh = [entry for entry in self._entries if entry.accepted and entry.facts.token_use == "refresh"]
-        return self.parent or max(refresh, key=lambda entry: entry.time_unix_nano, default=None)
+        return max(refresh, key=lambda entry: entry.time_unix_nano, default=None)
 
 
 def _telling(entry: Entry) -> tuple[bool, bool, int]:

@@ -86,6 +86,7 @@ class Entry:
     scopes: tuple[Scope, ...] = ()
     permitted = True  # unless a permission check said no
     status: int | None = None  # the response's, if it is about this token
+    settled = False  # it did what it was presented for: nothing said after that is about it
     renewed: Entry | None = None  # the token that this one, minted with its jti, prolongs
     reported: tuple[str, str | None] | None = None
     judged: dict[str, Value] | None = None  # attributes of the last verdict
@@ -98,6 +99,11 @@ class Entry:
         self.time_unix_nano = time.time_ns()
 
     @property
+    def refused(self) -> bool:
+        """Something said no to it."""
+        return bool(self.failures) or self.refusal is not None
+
+    @property
     def accepted(self) -> bool:
         """Verified, and nothing said no to it."""
         return self.facts.verified and not self.failures and self.refusal is None and not self.minted
@@ -105,7 +111,7 @@ class Entry:
     @property
     def conclusive(self) -> bool:
         """Verified or refused, rather than minted or merely read."""
-        return not self.minted and (self.facts.verified or bool(self.failures) or self.refusal is not None)
+        return not self.minted and (self.facts.verified or self.refused)
 
     @property
     def sufficient(self) -> bool:

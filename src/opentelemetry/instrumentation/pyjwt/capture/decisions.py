@@ -10,12 +10,16 @@ from typing import Final, overload
 from opentelemetry.instrumentation.pyjwt import audit, semconv
 from opentelemetry.instrumentation.pyjwt.audit import Audit
 from opentelemetry.instrumentation.pyjwt.bounds import as_text
+from opentelemetry.instrumentation.pyjwt.facts import TokenFacts
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger
 from opentelemetry.instrumentation.pyjwt.token import identity
 from opentelemetry.instrumentation.pyjwt.verdict import Entry, Look, Scope
 
 _copying: Final[ContextVar[bool]] = ContextVar("opentelemetry_pyjwt_copying", default=False)
+
+#: In place of a token that is none: a random string which a library exchanges for tokens.
+OPAQUE: Final = ""
 
 #: Whether what is encoded right now is no token in its own right.
 is_copying: Final = _copying.get
@@ -35,6 +39,14 @@ def _request() -> tuple[Audit, Ledger] | None:
     """The running audit and the request's ledger, unless nothing is recorded here."""
     active, ledger = audit.active, current_ledger()
     return None if active is None or ledger is None or ledger.muted else (active, ledger)
+
+
+@guarded(None)
+def accepted_token() -> TokenFacts | None:
+    """The request's token that was verified last, unless something has said no to it since: one refused after that
+    has the reason already, and a library that swallows PyJWT's exceptions adds none."""
+    entry = None if (request := _request()) is None else request[1].current
+    return entry.facts if entry is not None and entry.accepted else None
 
 
 @guarded(None)
@@ -61,6 +73,13 @@ def passed(reason: str, *, jti: object = None) -> None:
     if (request := _request()) is not None:
         active, ledger = request
         active.emit(ledger, ledger.passed(reason, jti=as_text(jti, active.settings.string_limit)))
+
+
+@guarded(None)
+def settle() -> None:
+    """The request's token has ended itself: that it is not good any more is what the response will say."""
+    if (request := _request()) is not None:
+        request[1].settled()
 
 
 @guarded(None)
@@ -95,7 +114,8 @@ def _request_of(token: object) -> tuple[Audit, Ledger, int] | None:
     if active is None or (scene := active.scene()) is None or (ledger := scene[1]) is None:
         return None
     key = identity(token)
-    if ledger.presented_as(key) is None:
+    known = ledger.presented_as(key)
+    if known is None or not known.facts.verified:  # of a header that was read alone little is known
         active.presented(scene, Look(key, active.reader.read_raw(token), 0, claims_read=False))
     return active, ledger, key
 
@@ -122,27 +142,36 @@ def turned_away(token: object, wanted: str, reason: str | None = None) -> None:
 
 
 @guarded(None)
-def exchanged(token: object) -> None:
-    """What is minted in this request is minted from this refresh token, whatever that looks like."""
+def exchanged(token: object = None) -> None:
+    """What is minted in this request is minted from this token, whatever its use.
+
+    Args:
+        token: the token itself, whatever it looks like; unset, the one verified last.
+    """
     if (request := _request()) is not None:
         active, ledger = request
-        known = ledger.presented_as(identity(token))
-        ledger.parent = known or Entry(identity(token), active.reader.read_raw(token), None)
+        entry = None
+        if token is not None:
+            key = identity(token)
+            entry = ledger.presented_as(key) or Entry(key, active.reader.read_raw(token), None)
+        ledger.exchanged(entry)
 
 
 @guarded(None)
-def token_revoked(token: object, *, actor: str | None = None) -> None:
-    """A token was revoked; one that is no JWT is not told of.
+def revoke_token(token: object, *, reason: str | None = None, actor: str | None = None) -> None:
+    """A token was revoked, whether or not it has a jti; one that is no JWT is not told of.
 
     Args:
         token: the token itself.
+        reason: why, in a word.
         actor: who did it; unset, whoever the request is from.
     """
     active = audit.active
     if active is None or (facts := active.reader.read_raw(token)).alg is None:
         return
     names = (semconv.JTI, semconv.FINGERPRINT, semconv.ISS, semconv.TOKEN_USE)
-    revoked(((name, facts.shown.get(name)) for name in names), actor)
+    told = [(name, facts.shown.get(name)) for name in names]
+    revoked([*told, (semconv.REVOCATION_REASON, reason)], actor)
 
 
 def revoked(told: Iterable[tuple[str, object]], actor: str | None) -> None:
@@ -176,13 +205,14 @@ def scope_checked(
     """Scopes are required of the request's token: the one verified last or, before there is one, the next.
 
     Args:
-        required: what the endpoint requires; nothing required is nothing to tell.
+        required: what the endpoint requires; nothing required is nothing to tell, unless it was denied.
         granted: what is granted, where that is known to be something else than the token's own claims say.
         allowed: what was decided; unset, the token must grant all that is required.
         missing: what is wanting, where that is known to be something else than what is required and not granted.
         token: the token itself, where that is known; if it was not verified last, nothing is told.
     """
-    if (request := _request()) is not None and (scopes := _texts(required)):
+    scopes = _texts(required)
+    if (request := _request()) is not None and (scopes or allowed is False):
         active, ledger = request
         if token is not None and (ledger.presented_as(identity(token)) or token) is not ledger.current:
             return

@@ -17,7 +17,7 @@ from typing import Any, Final
 import wrapt
 
 from opentelemetry.instrumentation.pyjwt import guard, semconv
-from opentelemetry.instrumentation.pyjwt.capture.decisions import exchanged, scope_checked, token_revoked, turned_away
+from opentelemetry.instrumentation.pyjwt.capture.decisions import exchanged, revoke_token, scope_checked, turned_away
 from opentelemetry.instrumentation.pyjwt.capture.request import ledger_of
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import Ledger, current_ledger, enter_ledger, leave_ledger
@@ -133,7 +133,7 @@ def _revoked(token: Any) -> None:
     """By whoever the token says, if it was verified; else by the client that came with it."""
     ledger = current_ledger()
     known = ledger is not None and (ledger.actor is not None or getattr(ledger.token(), "sub", None) is not None)
-    token_revoked(token.token, actor=None if known else getattr(token, "subject", None) or token.client_id)
+    revoke_token(token.token, actor=None if known else getattr(token, "subject", None) or token.client_id)
 
 
 # --- Sessions ------------------------------------------------------------------------------------------------------

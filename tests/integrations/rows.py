@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tests.integrations.simplejwt.service import Service
-from tests.support import ISSUER, Trail
+from tests.support import Trail
 
 
 class Row(NamedTuple):
@@ -20,6 +19,8 @@ class Row(NamedTuple):
     list_asked: bool = False  # whether a revocation list was
     reason: str | None = None  # of a revocation
     actor: str | None = None  # of a revocation
+    scope: str | None = None  # what came of a comparison
+    required: tuple[str, ...] = ()
 
 
 def issued(token: str, use: str | None) -> Row:
@@ -44,17 +45,21 @@ def revoked(token: str, reason: str, actor: str, use: str | None = "refresh") ->
     return Row("jwt.revoked", token, use, verified=None, reason=reason, actor=actor)
 
 
-# What it is to obtain the first pair.
-OBTAINED = (issued("refresh-1", "refresh"), issued("access-1", "access"))
-
-
 class Table:
-    """Expected rows beside those seen, request by request."""
+    """Expected rows beside those seen, request by request.
 
-    def __init__(self, trail: Trail, service: Service, users: dict[str, str]) -> None:
+    Args:
+        trail: what was recorded.
+        names: names of tokens by their jti or, without one, their fingerprint; may grow.
+        users: names of users by their id.
+        issuer: of all tokens but those rejected.
+    """
+
+    def __init__(self, trail: Trail, names: dict[str, str], users: dict[str, str], issuer: str | None = None) -> None:
         self._trail = trail
-        self._service = service
-        self._users = users  # name by id
+        self._names = names
+        self._users = users
+        self._issuer = issuer
         self.expected: list[Row] = []
         self.seen: list[Row] = []
 
@@ -69,15 +74,31 @@ class Table:
         self._trail.clear()
 
     def _row(self, name: str, event: dict[str, Any]) -> Row:
-        assert event["event"] == "jwt.rejected" or event["jwt.iss"] == ISSUER, event
+        assert event["event"] == "jwt.rejected" or event.get("jwt.iss") == self._issuer, event
+        token, parent = event.get("jwt.jti", event.get("jwt.fingerprint", "")), event.get("jwt.parent.jti")
         return Row(
             name,
-            self._service.names.get(event["jwt.jti"], event["jwt.jti"]),
+            self._names.get(token, token),
             event.get("jwt.token_use"),
             event["http.response.status_code"],
             event.get("jwt.verified"),
-            self._service.names.get(event.get("jwt.parent.jti", ""), event.get("jwt.parent.jti")),
+            self._names.get(parent or "", parent),
             "revocation" in event.get("jwt.validation.checks", ()),
             event.get("jwt.revocation.reason"),
             self._users.get(event.get("audit.actor.id", ""), event.get("audit.actor.id")),
+            event.get("jwt.scope.outcome"),
+            tuple(event.get("jwt.scope.required", ())),
         )
+
+
+def assert_lineage_is_whole(rows: list[Row]) -> None:
+    """Each token was minted once, and only from one minted before; only such tokens were presented."""
+    minted: list[str] = []
+    for row in rows:
+        if row.event in ("jwt.issued", "jwt.refreshed"):
+            assert row.token not in minted
+            assert (row.parent is None) is (row.event == "jwt.issued")
+            assert row.parent is None or row.parent in minted
+            minted.append(row.token)
+        else:
+            assert row.token in minted
