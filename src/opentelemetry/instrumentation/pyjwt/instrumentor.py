@@ -9,7 +9,14 @@ from typing import Any, Final
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture import pyjwt
-from opentelemetry.instrumentation.pyjwt.capture.frameworks import django, fastapi, flask, starlette
+from opentelemetry.instrumentation.pyjwt.capture.frameworks import (
+    django,
+    django_permissions,
+    fastapi,
+    flask,
+    rest_framework,
+    starlette,
+)
 from opentelemetry.instrumentation.pyjwt.capture.libraries import flask_jwt_extended, simplejwt
 from opentelemetry.instrumentation.pyjwt.config import Settings
 from opentelemetry.instrumentation.pyjwt.guard import report
@@ -25,6 +32,8 @@ PATCHES: Final = Patches(
         *fastapi.PATCHES,
         *flask.PATCHES,
         *django.PATCHES,
+        django_permissions.PATCHES,
+        rest_framework.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
     )

@@ -167,6 +167,14 @@ class Ledger:
             entry.scopes = (*entry.scopes, scope)
             return self._due(entry)
 
+    def denied(self) -> list[Verdict]:
+        """A permission check said no to the current token, for reasons that need not be scopes."""
+        with self._lock:
+            if (entry := self.current) is None or not entry.accepted:
+                return []
+            entry.denied = True
+            return self._due(entry)
+
     def revoked(self, attributes: dict[str, Value]) -> list[Verdict]:
         """A token was put on a revocation list."""
         with self._lock:

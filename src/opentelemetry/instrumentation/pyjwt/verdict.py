@@ -83,6 +83,7 @@ class Entry:
     failures: tuple[tuple[int, str], ...] = ()  # (check, reason), outstanding, oldest first
     refusal: str | None = None  # what a library or a revocation list said
     claims_read = False
+    denied = False  # whether a permission check said no
     scopes: tuple[Scope, ...] = ()
     status: int | None = None  # the response's, if it is about this token
     renewed: Entry | None = None  # the token that this one, minted with its jti, prolongs
@@ -220,7 +221,7 @@ def _outcome(entry: Entry) -> tuple[str, str | None]:
         return semconv.REJECTED, entry.failures[-1][1]
     if not entry.facts.verified:
         return semconv.UNVERIFIED, None
-    if entry.status == 403 or not entry.sufficient:
+    if entry.denied or entry.status == 403 or not entry.sufficient:
         return semconv.DENIED, None
     if entry.status == 401:
         return semconv.REJECTED, semconv.REFUSED

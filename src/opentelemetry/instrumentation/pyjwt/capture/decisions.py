@@ -94,6 +94,14 @@ def scope_checked(
         active.emit(ledger, ledger.scope_checked(scopes, None if granted is None else _texts(granted), allowed))
 
 
+@guarded(None)
+def deny() -> None:
+    """A permission check of the framework's own says no to the request's token, for whatever reason."""
+    if (request := _request()) is not None:
+        active, ledger = request
+        active.emit(ledger, ledger.denied())
+
+
 def _texts(scopes: Iterable[str]) -> list[str]:
     """Members of an enumeration are the scopes they stand for."""
     return [str.__str__(scope) if isinstance(scope, str) else str(scope) for scope in scopes]
