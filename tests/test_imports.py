@@ -29,7 +29,7 @@ SHOW = """
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
         import flask_jwt_extended
         import tests.integrations.django.site
-        import django.contrib.auth.models, rest_framework.views
+        import django.contrib.auth.models, django.contrib.auth.mixins, rest_framework.views
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []

@@ -14,7 +14,7 @@ class Rights(BaseBackend):
     """A user has the permissions that are written on it; and on an object, if that is its own."""
 
     def get_user_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
-        return set(user_obj.rights) if obj in (None, user_obj) else set()
+        return set(getattr(user_obj, "rights", ())) if obj in (None, user_obj) else set()
 
 
 def user(*rights: str, **more: Any) -> User:
