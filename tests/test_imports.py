@@ -15,6 +15,7 @@ MODULES = (
     "fastapi",
     "django",
     "rest_framework",
+    "ninja",
     "werkzeug",
     "flask_jwt_extended",
     "rest_framework_simplejwt",
@@ -29,7 +30,7 @@ SHOW = """
         import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
         import flask_jwt_extended
         import tests.integrations.django.site
-        import django.contrib.auth.models, django.contrib.auth.mixins, rest_framework.views
+        import django.contrib.auth.models, django.contrib.auth.mixins, rest_framework.views, ninja
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
         layers = []

@@ -52,6 +52,7 @@ def test_the_table_holds_each_patch() -> None:
         ("rest_framework.views", "APIView.check_permissions"),
         ("rest_framework.views", "APIView.check_object_permissions"),
         ("rest_framework.views", "APIView.handle_exception"),
+        ("ninja.main", "NinjaAPI.on_exception"),
         ("flask_jwt_extended.jwt_manager", "JWTManager._decode_jwt_from_config"),
         ("flask_jwt_extended.tokens", "_decode_jwt"),
         ("flask_jwt_extended.internal_utils", "verify_token_type"),

@@ -11,6 +11,7 @@ from tests.integrations.bare import app as bare
 from tests.integrations.django import app as django
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
+from tests.integrations.ninja import app as ninja
 from tests.integrations.runs import Run
 from tests.integrations.starlette import app as starlette
 
@@ -55,6 +56,8 @@ def _adapters() -> list[Adapter]:
         ("django_asgi", django.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),
         ("drf_wsgi", django.make_wsgi, ("api_view",), either, drivers.wsgi, "items/<int:item>"),
         ("drf_asgi", django.make_asgi, ("api_view",), either, drivers.asgi, "items/<int:item>"),
+        ("ninja_wsgi", ninja.make_wsgi, ("sync", "async"), either, drivers.wsgi, "items/<int:item>"),
+        ("ninja_asgi", ninja.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

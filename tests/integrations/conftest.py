@@ -6,6 +6,7 @@ import base64
 import json
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,6 +16,11 @@ from tests.integrations.django import site  # noqa: F401 - imported for its sett
 from tests.support import KEY
 
 pytest.register_assert_rewrite("tests.integrations.checks")
+
+with warnings.catch_warnings():
+    # In its earlier versions it configures its own classes in pydantic's old way.
+    warnings.filterwarnings("ignore", "Support for class-based", DeprecationWarning)
+    import ninja  # noqa: F401
 
 
 class _KeySet(BaseHTTPRequestHandler):

@@ -26,6 +26,7 @@ from tests.integrations.django.app import serving
 from tests.integrations.fastapi.app import instrumented as with_fastapi
 from tests.integrations.fastapi.app import new
 from tests.integrations.flask.app import instrumented as with_flask
+from tests.integrations.ninja import app as ninja
 from tests.integrations.starlette.app import instrumented as with_starlette
 
 Step = Callable[[], Any]
@@ -111,6 +112,21 @@ def django_stream(
 
 
 @contextmanager
+def ninja_stream(
+    before: Step, after: Step, telemetry: str, handler: Callable[[], Any], content: Callable[[Step], Any]
+) -> Iterator[Any]:
+    api = ninja.new()
+
+    @api.get("/{int:item}")
+    def operation(request: Any, item: int) -> StreamingHttpResponse:
+        before()
+        return StreamingHttpResponse(content(after))
+
+    with serving(handler, [ninja.mounted(api)], telemetry) as app:
+        yield app
+
+
+@contextmanager
 def asgi_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         before()
@@ -166,6 +182,8 @@ def _table() -> list[Late]:
     async_streamed = partial(starlette, respond=lambda after: StreamingResponse(async_stream(after)))
     django_wsgi = partial(django_stream, handler=WSGIHandler, content=stream)
     django_asgi = partial(django_stream, handler=ASGIHandler, content=async_stream)
+    ninja_wsgi = partial(ninja_stream, handler=WSGIHandler, content=stream)
+    ninja_asgi = partial(ninja_stream, handler=ASGIHandler, content=async_stream)
     item, rule, django_item = "/items/{item}", "/items/<int:item>", "items/<int:item>"
     rows: list[tuple[str, Make, Any, tuple[str, ...], str | None, bool]] = [
         ("starlette_background", background, asgi, either, item, False),
@@ -178,6 +196,8 @@ def _table() -> list[Late]:
         ("flask_stream_with_context", partial(flask_stream, wrap=flask.stream_with_context), wsgi, either, rule, False),
         ("django_stream", django_wsgi, wsgi, either, django_item, False),
         ("django_async_stream", django_asgi, asgi, either, django_item, False),
+        ("ninja_stream", ninja_wsgi, wsgi, either, django_item, False),
+        ("ninja_async_stream", ninja_asgi, asgi, either, django_item, False),
         ("asgi_stream", asgi_stream, asgi, placements, None, True),
         ("wsgi_stream", wsgi_stream, wsgi, placements, None, True),
         ("wsgi_generator", wsgi_generator, wsgi, placements, None, True),

@@ -14,6 +14,7 @@ from opentelemetry.instrumentation.pyjwt.capture.frameworks import (
     django_permissions,
     fastapi,
     flask,
+    ninja,
     rest_framework,
     starlette,
 )
@@ -34,6 +35,7 @@ PATCHES: Final = Patches(
         *django.PATCHES,
         django_permissions.PATCHES,
         rest_framework.PATCHES,
+        ninja.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
     )

@@ -38,15 +38,18 @@ def _request() -> tuple[Audit, Ledger] | None:
 
 
 @guarded(None)
-def refuse(reason: str, *, jti: object = None) -> None:
+def refuse(reason: str, *, jti: object = None, accepted_only: bool = False) -> None:
     """A token is refused, whatever PyJWT said of it.
 
     Args:
         reason: ``revoked``, ``wrong_type``, ``refused`` or another of the reasons (:mod:`~..semconv`).
         jti: which token; unset, the one verified or refused last.
+        accepted_only: only if nothing else has said no to that one, which would tell more.
     """
     if (request := _request()) is not None:
         active, ledger = request
+        if accepted_only and (ledger.current is None or not ledger.current.accepted):
+            return
         active.emit(ledger, ledger.refused(reason, jti=as_text(jti, active.settings.string_limit)))
 
 
