@@ -20,6 +20,7 @@ MODULES = (
     "falcon",
     "pyramid",
     "rest_framework",
+    "ninja",
     "werkzeug",
     "aiohttp",
     "tornado",
@@ -47,6 +48,7 @@ SHOW = """
         import pyramid.router, opentelemetry.instrumentation.pyramid
         import flask_jwt_extended, fastapi_users.authentication, authx, litestar.security.jwt
         import tests.integrations.django.site
+        import django.contrib.auth.models, django.contrib.auth.mixins, rest_framework.views, ninja
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
         import mcp.server.auth.routes
         import graphql_jwt

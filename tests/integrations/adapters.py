@@ -14,6 +14,7 @@ from tests.integrations.falcon import app as falcon
 from tests.integrations.fastapi import app as fastapi
 from tests.integrations.flask import app as flask
 from tests.integrations.litestar import app as litestar
+from tests.integrations.ninja import app as ninja
 from tests.integrations.pyramid import app as pyramid
 from tests.integrations.quart import app as quart
 from tests.integrations.runs import Run
@@ -75,6 +76,8 @@ def _adapters() -> list[Adapter]:
         ("falcon_wsgi", falcon.make_wsgi, ("sync",), either, drivers.wsgi, falcon.ROUTE),
         ("falcon_asgi", falcon.make_asgi, ("async",), either, drivers.asgi, falcon.ROUTE),
         ("pyramid", pyramid.make, ("sync",), either, drivers.wsgi, pyramid.ROUTE),
+        ("ninja_wsgi", ninja.make_wsgi, ("sync", "async"), either, drivers.wsgi, "items/<int:item>"),
+        ("ninja_asgi", ninja.make_asgi, ("sync", "async"), either, drivers.asgi, "items/<int:item>"),
         ("asgi", bare.make_asgi, ("async",), placed, drivers.asgi, None),
         ("wsgi", bare.make_wsgi, ("sync",), placed, drivers.wsgi, None),
     ]

@@ -23,6 +23,11 @@ collect_ignore = support_report.ABSENT
 pytest.register_assert_rewrite("tests.integrations.rows")
 pytest.register_assert_rewrite("tests.integrations.checks")
 
+with warnings.catch_warnings():
+    # In its earlier versions it configures its own classes in pydantic's old way.
+    warnings.filterwarnings("ignore", "Support for class-based", DeprecationWarning)
+    import ninja  # noqa: F401
+
 
 class _KeySet(BaseHTTPRequestHandler):
     """Serves one key, ``known``."""

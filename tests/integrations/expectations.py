@@ -62,6 +62,33 @@ def unverified(**more: Any) -> Expected:
     return _presented("jwt.unverified", "unverified", False, None, **more)
 
 
+# --- Scopes, to go with one of the above ---------------------------------------------------------------------------
+
+
+def sufficient(required: set[str], granted: set[str] | None = None) -> Expected:
+    return {
+        "jwt.scope.required": required,
+        "jwt.scope.granted": granted or required,
+        "jwt.scope.missing": None,
+        "jwt.scope.outcome": "sufficient",
+    }
+
+
+def insufficient(required: set[str], granted: set[str] | None, missing: set[str]) -> Expected:
+    return {
+        "jwt.scope.required": required,
+        "jwt.scope.granted": granted,
+        "jwt.scope.missing": missing,
+        "jwt.scope.outcome": "insufficient",
+    }
+
+
+NOTHING_REQUIRED = dict.fromkeys(("jwt.scope.required", "jwt.scope.missing", "jwt.scope.outcome"))
+
+
+# --- Tokens minted and revoked ---------------------------------------------------------------------------------------
+
+
 def issued(jti: str, parent: str | None = None) -> Expected:
     return {
         "event": "jwt.refreshed" if parent else "jwt.issued",

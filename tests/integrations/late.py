@@ -44,6 +44,7 @@ from tests.integrations.fastapi.app import TELEMETRY, new
 from tests.integrations.fastapi.app import instrumented as with_fastapi
 from tests.integrations.flask.app import instrumented as with_flask
 from tests.integrations.litestar.app import new as new_litestar
+from tests.integrations.ninja import app as ninja
 from tests.integrations.pyramid import app as pyramids
 from tests.integrations.quart.app import instrumented as with_quart
 from tests.integrations.sanic.app import application
@@ -234,6 +235,21 @@ def django_stream(
 
 
 @contextmanager
+def ninja_stream(
+    before: Step, after: Step, telemetry: str, handler: Callable[[], Any], content: Callable[[Step], Any]
+) -> Iterator[Any]:
+    api = ninja.new()
+
+    @api.get("/{int:item}")
+    def operation(request: Any, item: int) -> StreamingHttpResponse:
+        before()
+        return StreamingHttpResponse(content(after))
+
+    with serving(handler, [ninja.mounted(api)], telemetry) as app:
+        yield app
+
+
+@contextmanager
 def falcon_stream(before: Step, after: Step, telemetry: str) -> Iterator[Any]:
     class Items:
         def on_get(self, req: Any, resp: Any, item: int) -> None:
@@ -369,6 +385,8 @@ def _table() -> list[Late]:
     falcon_streamed = partial(falcon_asgi, respond=lambda resp, after: setattr(resp, "stream", async_stream(after)))
     falcon_task = partial(falcon_asgi, respond=lambda resp, after: resp.schedule(partial(async_step, after)))
     falcon_thread = partial(falcon_asgi, respond=lambda resp, after: resp.schedule_sync(after))
+    ninja_wsgi = partial(ninja_stream, handler=WSGIHandler, content=stream)
+    ninja_asgi = partial(ninja_stream, handler=ASGIHandler, content=async_stream)
     item, rule, django_item = "/items/{item}", "/items/<int:item>", "items/<int:item>"
     sanic_item = "/items/<item:int>"
     rows: list[tuple[str, Make, Any, tuple[str, ...], str | None, bool]] = [
@@ -405,6 +423,8 @@ def _table() -> list[Late]:
         ("falcon_asgi_background", falcon_task, asgi, either, falcons.ROUTE, False),
         ("falcon_asgi_background_thread", falcon_thread, asgi, either, falcons.ROUTE, False),
         ("pyramid_stream", pyramid_stream, wsgi, either, pyramids.ROUTE, False),
+        ("ninja_stream", ninja_wsgi, wsgi, either, django_item, False),
+        ("ninja_async_stream", ninja_asgi, asgi, either, django_item, False),
         ("asgi_stream", asgi_stream, asgi, placements, None, True),
         ("wsgi_stream", wsgi_stream, wsgi, placements, None, True),
         ("wsgi_generator", wsgi_generator, wsgi, placements, None, True),

@@ -22,6 +22,8 @@ from rest_framework.views import APIView
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from tests.integrations.runs import Run, finished
 
+ROUTE = "items/<int:item>"
+
 
 @contextmanager
 def serving(
@@ -56,7 +58,7 @@ def _make(handler: Callable[[], Any], run: Run, kind: str, telemetry: str) -> It
             return Response(status=run(tokens(request)))
 
     views = {"sync": view, "async": async_view, "api_view": Item.as_view()}
-    with serving(handler, [path("items/<int:item>", views[kind])], telemetry) as app:
+    with serving(handler, [path(ROUTE, views[kind])], telemetry) as app:
         yield app
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.core.handlers.asgi import ASGIHandler
-from django.core.handlers.wsgi import WSGIHandler
 from django.http import Http404, HttpResponse
 from django.urls import include, path
 from rest_framework.authentication import BaseAuthentication
@@ -17,56 +15,10 @@ from rest_framework.exceptions import AuthenticationFailed, NotFound
 from rest_framework.permissions import BasePermission
 from rest_framework.views import APIView
 
-from tests.integrations import drivers
-from tests.integrations.checks import check_events, check_no_span, check_span
-from tests.integrations.django.app import serving
+from tests.integrations.django.app import ROUTE
 from tests.integrations.expectations import ALL, denied, rejected, validated
 from tests.integrations.steps import verify
-from tests.support import Trail, mint
-
-ROUTE = "items/<int:item>"
-
-
-class Kind(NamedTuple):
-    handler: Callable[[], Any]
-    call: Callable[..., drivers.Answer]
-    telemetry: str
-
-
-KINDS = [
-    pytest.param(Kind(handler, call, telemetry), id=f"{call.__name__}-{telemetry}")
-    for handler, call in ((WSGIHandler, drivers.wsgi), (ASGIHandler, drivers.asgi))
-    for telemetry in ("none", "contrib")
-]
-
-
-@pytest.fixture(params=KINDS)
-def served(request: pytest.FixtureRequest, trail: Trail) -> Callable[..., drivers.Answer]:
-    """Call it with a view and what must be said of it; it serves one request and checks."""
-    kind: Kind = request.param
-
-    def serve(
-        view: Any,
-        *expected: dict[str, Any],
-        status: int,
-        route: str | None = ROUTE,
-        at: str = "/items/7",
-        urls: Callable[[Any], Any] = lambda view: path(ROUTE, view),
-        middleware: tuple[str, ...] = (),
-    ) -> drivers.Answer:
-        with serving(kind.handler, [urls(view)], kind.telemetry, middleware) as app:
-            trail.clear()
-            answer = kind.call(app, at)
-        assert answer.status == status, answer.error
-        check_events(trail, expected, route=route, status=status)
-        if kind.telemetry == "none":
-            check_no_span(trail)
-        else:
-            check_span(trail, -1)
-        return answer
-
-    return serve
-
+from tests.support import mint
 
 RAISED = [
     (PermissionDenied, 403, denied()),

@@ -1,4 +1,4 @@
-"""What scopes come to, and dependencies that verify the token and may mind them."""
+"""Dependencies that verify the token and may mind the scopes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,6 @@ from tests.integrations.steps import verify
 
 ROUTE = "/items/{item}"
 Bearer = Header(alias="x-tokens")
-
-
-def sufficient(required: set[str], granted: set[str] | None = None) -> dict[str, Any]:
-    return {
-        "jwt.scope.required": required,
-        "jwt.scope.granted": granted or required,
-        "jwt.scope.missing": None,
-        "jwt.scope.outcome": "sufficient",
-    }
-
-
-def insufficient(required: set[str], granted: set[str] | None, missing: set[str]) -> dict[str, Any]:
-    return {
-        "jwt.scope.required": required,
-        "jwt.scope.granted": granted,
-        "jwt.scope.missing": missing,
-        "jwt.scope.outcome": "insufficient",
-    }
-
-
-NOTHING_REQUIRED = dict.fromkeys(("jwt.scope.required", "jwt.scope.missing", "jwt.scope.outcome"))
 
 
 # --- Dependencies ----------------------------------------------------------------------------------------------------

@@ -10,16 +10,23 @@ from fastapi import Depends, FastAPI, HTTPException, Response, Security, WebSock
 from fastapi.security import SecurityScopes
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
-from tests.integrations.expectations import ALL, UP_TO_EXP, denied, negative, rejected, validated
-from tests.integrations.fastapi.scopes import (
+from tests.integrations.expectations import (
+    ALL,
     NOTHING_REQUIRED,
+    UP_TO_EXP,
+    denied,
+    insufficient,
+    negative,
+    rejected,
+    sufficient,
+    validated,
+)
+from tests.integrations.fastapi.scopes import (
     ROUTE,
     Bearer,
     async_user,
     async_yielding_user,
     careless_user,
-    insufficient,
-    sufficient,
     sync_user,
     sync_yielding_user,
 )

@@ -11,9 +11,9 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 
 from tests.integrations.checks import check_events
 from tests.integrations.drivers import asgi
-from tests.integrations.expectations import denied, validated
+from tests.integrations.expectations import denied, insufficient, sufficient, validated
 from tests.integrations.fastapi.app import instrumented, new
-from tests.integrations.fastapi.scopes import ROUTE, Bearer, careless_user, insufficient, sufficient, sync_user
+from tests.integrations.fastapi.scopes import ROUTE, Bearer, careless_user, sync_user
 from tests.integrations.steps import verify
 from tests.support import Trail, mint
 
