@@ -17,8 +17,8 @@ from rest_framework.permissions import (
 from rest_framework.response import Response
 
 from tests.integrations.django import permissions
-from tests.integrations.django.views import NO, YES, permission, view
 from tests.integrations.expectations import NOTHING_REQUIRED, denied, insufficient, sufficient, validated
+from tests.integrations.rest_framework.views import NO, YES, permission, view
 
 VIEW, ADD = "auth.view_group", "auth.add_group"
 

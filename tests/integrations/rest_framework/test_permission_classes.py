@@ -19,8 +19,8 @@ from rest_framework.views import APIView
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 from tests.integrations.django import permissions
-from tests.integrations.django.views import NO, YES, permission, view
 from tests.integrations.expectations import ALL, denied, insufficient, rejected, sufficient, validated
+from tests.integrations.rest_framework.views import NO, YES, permission, view
 from tests.integrations.steps import verify
 from tests.support import mint
 
