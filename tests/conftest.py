@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -38,6 +39,11 @@ def pytest_report_header() -> str | None:
     if os.environ.get("JWT_AUDIT_REQUIRE_ALL"):
         raise pytest.UsageError(said)
     return said
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: collections, which some tests ask for, need not look at it."""
+    gc.freeze()
 
 
 def pytest_sessionfinish() -> None:
