@@ -26,6 +26,7 @@ MODULES = (
     "tornado",
     "flask_jwt_extended",
     "rest_framework_simplejwt",
+    "ninja_jwt",
     "mcp",
     "fastapi_users",
     "authx",
@@ -50,6 +51,7 @@ SHOW = """
         import tests.integrations.django.site
         import django.contrib.auth.models, django.contrib.auth.mixins, rest_framework.views, ninja
         import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
+        import ninja_jwt.authentication, ninja_jwt.schema
         import mcp.server.auth.routes
         import graphql_jwt
         import rest_framework_jwt.serializers, rest_framework_jwt.blacklist.serializers
