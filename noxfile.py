@@ -121,7 +121,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    session.install("--constraint", pins(HERE), "--editable", str(ROOT), *group("lint"), *group("test"))
+    session.install("--constraint", pins(HERE), "--editable", str(ROOT), *group("dev"))
     session.run("mypy")
 
 

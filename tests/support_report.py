@@ -64,13 +64,17 @@ def record(item: Any, records: list[Any]) -> None:
     if FOLDER is None or HERE not in item.path.parents:
         return
     if item.path.parent != HERE:
-        folder = item.path.relative_to(HERE).parts[0]
-        _seen[folder].update(kind for one in records for kind in _kinds(one))
+        note(item.path.relative_to(HERE).parts[0], records)
     elif (adapter := getattr(item, "callspec", None) and item.callspec.params.get("adapter")) is not None:
         # What is shared shows that requests are followed; what they decide there, the test has told by itself.
         framework = adapter.framework.partition("_")[0]
         folder = ADAPTERS.get(framework, framework)
         _seen[folder].update({"route"} & {kind for one in records for kind in _kinds(one)})
+
+
+def note(folder: str, records: list[Any]) -> None:
+    """These records were seen by tests of this folder; a process of their own has its own report to :func:`write`."""
+    _seen[folder].update(kind for one in records for kind in _kinds(one))
 
 
 def _kinds(event: Any) -> set[str]:

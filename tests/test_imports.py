@@ -26,6 +26,7 @@ MODULES = (
     "tornado",
     "flask_jwt_extended",
     "rest_framework_simplejwt",
+    "ninja_jwt",
     "mcp",
     "fastapi_users",
     "authx",
@@ -37,26 +38,20 @@ MODULES = (
 SHOW = """
     import sys
     import wrapt
+    from importlib import import_module
+    from importlib.util import find_spec
     from inspect import getattr_static
     from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 
     def patched():
-        import jwt.api_jwt, jwt.api_jws, jwt.jwks_client
-        import flask.app, starlette.applications, starlette.authentication, fastapi.routing, django.core.handlers.base
-        import aiohttp.web, tornado.web, quart.app, sanic.app, falcon.asgi
         import tests.integrations.pyramid.quiet
-        import pyramid.router, opentelemetry.instrumentation.pyramid
-        import flask_jwt_extended, fastapi_users.authentication, authx, litestar.security.jwt
         import tests.integrations.django.site
-        import django.contrib.auth.models, django.contrib.auth.mixins, rest_framework.views, ninja
-        import rest_framework_simplejwt.authentication, rest_framework_simplejwt.serializers
-        import mcp.server.auth.routes
-        import graphql_jwt
-        import rest_framework_jwt.serializers, rest_framework_jwt.blacklist.serializers
-        import allauth.account.adapter, allauth.headless.tokens.strategies.jwt.internal
         from opentelemetry.instrumentation.pyjwt.instrumentor import PATCHES
+        table = [patch for patch in PATCHES.table if find_spec(patch.module.partition(".")[0]) is not None]
+        for patch in table:
+            import_module(patch.module)
         layers = []
-        for patch in PATCHES.table:
+        for patch in table:
             value = sys.modules[patch.module]
             *holders, last = patch.path.split(".")
             for name in holders:

@@ -34,6 +34,7 @@ from opentelemetry.instrumentation.pyjwt.capture.libraries import (
     graphql_jwt,
     litestar_jwt,
     mcp,
+    ninja_jwt,
     simplejwt,
 )
 from opentelemetry.instrumentation.pyjwt.config import Settings
@@ -62,6 +63,7 @@ PATCHES: Final = Patches(
         *pyramid.PATCHES,
         *flask_jwt_extended.PATCHES,
         simplejwt.PATCHES,
+        ninja_jwt.PATCHES,
         mcp.PATCHES,
         fastapi_users.PATCHES,
         authx.PATCHES,
