@@ -205,14 +205,13 @@ def scope_checked(
     """Scopes are required of the request's token: the one verified last or, before there is one, the next.
 
     Args:
-        required: what the endpoint requires; nothing required is nothing to tell, unless it was denied.
+        required: what the endpoint requires; nothing required is nothing to tell.
         granted: what is granted, where that is known to be something else than the token's own claims say.
         allowed: what was decided; unset, the token must grant all that is required.
         missing: what is wanting, where that is known to be something else than what is required and not granted.
         token: the token itself, where that is known; if it was not verified last, nothing is told.
     """
-    scopes = _texts(required)
-    if (request := _request()) is not None and (scopes or allowed is False):
+    if (request := _request()) is not None and (scopes := _texts(required)):
         active, ledger = request
         if token is not None and (ledger.presented_as(identity(token)) or token) is not ledger.current:
             return
