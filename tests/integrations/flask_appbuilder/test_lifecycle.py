@@ -19,6 +19,9 @@ from flask_jwt_extended import create_access_token
 from tests.integrations.drivers import Answer
 from tests.support import KEY, OTHER_KEY, Trail
 
+# Its models ask for the time in a way that Python 3.12 deprecates.
+pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+
 ALICE = {"username": "alice", "password": "pass-of-alice", "provider": "db", "refresh": True}
 LOGIN, REFRESH = "/api/v1/security/login", "/api/v1/security/refresh"
 
