@@ -63,18 +63,24 @@ def record(item: Any, records: list[Any]) -> None:
     """A test is through: these records it has seen."""
     if FOLDER is None or HERE not in item.path.parents:
         return
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
     if item.path.parent != HERE:
-        note(item.path.relative_to(HERE).parts[0], records)
-    elif (adapter := getattr(item, "callspec", None) and item.callspec.params.get("adapter")) is not None:
-        # What is shared shows that requests are followed; what they decide there, the test has told by itself.
+        folder = item.path.relative_to(HERE).parts[0]
+    elif (adapter := parameters.get("adapter")) is not None:
         framework = adapter.framework.partition("_")[0]
         folder = ADAPTERS.get(framework, framework)
-        _seen[folder].update({"route"} & {kind for one in records for kind in _kinds(one)})
+    else:
+        return
+    note(folder, records, shared="adapter" in parameters or "scenario" in parameters)
 
 
-def note(folder: str, records: list[Any]) -> None:
-    """These records were seen by tests of this folder; a process of their own has its own report to :func:`write`."""
-    _seen[folder].update(kind for one in records for kind in _kinds(one))
+def note(folder: str, records: list[Any], *, shared: bool = False) -> None:
+    """These records were seen by tests of this folder; a process of their own has its own report to :func:`write`.
+
+    What is shared by all frameworks shows that requests are followed; what they decide there, the test has told itself.
+    """
+    kinds = {kind for one in records for kind in _kinds(one)}
+    _seen[folder] |= kinds & {"route"} if shared else kinds
 
 
 def _kinds(event: Any) -> set[str]:
