@@ -35,6 +35,7 @@ support: .venv/.dev
 
 bench: .venv/.dev
 	@$(BIN)/python benchmarks/decode.py $(ARGS)
+	@$(BIN)/python benchmarks/journal.py $(ARGS)
 
 clean:
 	rm -rf .venv .nox .support dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,17 @@ OPTIONS = [
     ("capture_validated", "Off", False, "falsch"),
     ("excluded_urls", "health,/metrics$", re.compile("health|/metrics$"), "health,("),
     ("trusted_proxies", "10.1.2.3/8, ::1", NETWORKS, "10.0.0.0/8,proxy.example"),
+    ("journal", "/var/lib/audit", Path("/var/lib/audit"), None),
+    ("journal_fsync", "Always", "always", "sometimes"),
+    ("journal_rotate", "90", 90, "soon"),
+    ("journal_rotate", "15m", 900, "15 minutes"),
+    ("journal_rotate", "2 h", 7200, "-1h"),
+    ("journal_rotate_bytes", "1MiB", 2**20, "1MB"),
+    ("journal_rotate_bytes", "512 kib", 2**19, "1.5MiB"),
+    ("journal_retention", "7d", 7 * 86400, "0"),
+    ("journal_max_bytes", "10GiB", 10 * 2**30, "٣GiB"),
+    ("journal_on_full", "refuse", "refuse", "block"),
+    ("journal_signing_key", "/etc/audit.pem", Path("/etc/audit.pem"), None),
 ]
 
 
@@ -49,6 +61,14 @@ def test_the_options_are_these_and_by_default_as_documented() -> None:
         "capture_validated": True,
         "excluded_urls": None,
         "trusted_proxies": (),
+        "journal": None,
+        "journal_fsync": "interval",
+        "journal_rotate": 3600,
+        "journal_rotate_bytes": 64 * 2**20,
+        "journal_retention": 30 * 86400,
+        "journal_max_bytes": 2 * 2**30,
+        "journal_on_full": "drop",
+        "journal_signing_key": None,
     }  # fmt: skip
     assert Settings.load({}, {}) == Settings()
 

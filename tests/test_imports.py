@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,25 @@ def test_no_library_is_imported_by_us() -> None:
     print(json.dumps([name for name in {MODULES} if name in sys.modules]))
     """)
     assert json.loads(shown.stdout) == []
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_without_a_journal_nothing_of_it_is_imported(journal: bool, tmp_path: Path) -> None:
+    shown = isolated.run(f"""
+    import sys, json
+    import jwt
+    from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor, action
+    from tests.support import Trail, mint
+    options = dict(journal={str(tmp_path / "journal")!r}) if {journal} else dict()
+    PyJWTInstrumentor().instrument(logger_provider=Trail().logger_provider, **options)
+    with action("test"):
+        mint()
+    PyJWTInstrumentor().uninstrument()
+    print(json.dumps(sorted(name.rpartition(".")[2] for name in sys.modules if ".pyjwt.journal" in name
+                            or ".pyjwt.sinks.journal" in name)))
+    """)
+    assert ("writer" in json.loads(shown.stdout)) is journal
+    assert json.loads(shown.stdout) == [] or journal
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,20 @@ def test_what_decides_imports_none_of_what_emits(name: str) -> None:
     assert layers <= {"bounds", "semconv", "facts", "token", "verdict"}
 
 
+@pytest.mark.parametrize(
+    "name", ["chain", "record", "accountable", "directory", "stream", "retention", "losses", "policy"]
+)
+def test_the_journal_s_parts_import_nothing_but_themselves(name: str) -> None:
+    path = Path("journal") / f"{name}.py"
+    assert foreign(imports(path)) == set()
+    known = {"bounds", "semconv", "events", "guard", "version", "journal"}
+    assert {one.removeprefix(f"{OURS}.").split(".")[0] for one in imports(path) if one.startswith(f"{OURS}.")} <= known
+
+
+def test_the_chain_knows_nothing_of_ours() -> None:
+    assert not any(one.startswith(OURS) for one in imports(Path("journal/chain.py")))
+
+
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_no_module_imports_a_framework_or_pyjwt_when_it_is_imported(path: Path) -> None:
     assert foreign(imports(path, top=True)) <= ALLOWED

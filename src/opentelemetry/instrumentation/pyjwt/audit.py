@@ -6,9 +6,10 @@ One :class:`Audit` exists while the instrumentor is active. Capture asks it wher
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 from opentelemetry._logs import LoggerProvider
@@ -37,6 +38,11 @@ from opentelemetry.instrumentation.pyjwt.verdict import (
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, TracerProvider
 from opentelemetry.trace.propagation import _SPAN_KEY
+
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.pyjwt.sinks.journal import JournalSink
+
+_logger = logging.getLogger("opentelemetry.instrumentation.pyjwt")
 
 EventHook = Callable[[AuditEvent], Mapping[str, Value] | None]
 
@@ -77,11 +83,19 @@ class Audit:
         )
         self._tracer_provider = tracer_provider
         self._hook = event_hook
-        self._log = LogSink(logger_provider, capture_validated=settings.capture_validated)
+        log = LogSink(logger_provider, capture_validated=settings.capture_validated)
+        self._journal = None if settings.journal is None else _journal(settings, logger_provider, meter_provider, log)
+        #: Whether anybody listens to events.
+        self._heard = log.enabled if self._journal is None else self._journal.enabled
         self.metrics = MetricsSink(meter_provider)
-        sinks: tuple[Sink, ...] = (self._log, self.metrics)
+        sinks: tuple[Sink, ...] = (self._journal or log, self.metrics)
         self._sinks = {name: tuple(sink for sink in sinks if name in sink.events) for name in semconv.EVENTS}
         server_spans.attach(tracer_provider)
+
+    def stop(self) -> None:
+        """Nothing more comes."""
+        if self._journal is not None:
+            self._journal.stop()
 
     # --- for capture ----------------------------------------------------------------------------------------
 
@@ -97,7 +111,7 @@ class Audit:
                 span = None
         ledger = current_ledger()
         if ledger is None:
-            return (True, None, (context, span)) if span is not None or self._log.enabled() else _UNHEARD
+            return (True, None, (context, span)) if span is not None or self._heard() else _UNHEARD
         if ledger.muted:
             return None
         if span is not None and ledger.span is None and is_server(span):
@@ -206,6 +220,19 @@ class Audit:
         return event._replace(attributes={**event.attributes, **safe})
 
 
+def _journal(
+    settings: Settings, logger_provider: LoggerProvider | None, meter_provider: MeterProvider | None, log: LogSink
+) -> JournalSink | None:
+    """The journal, for the events that would go to the log; ``None``, and it is said, where it cannot be."""
+    try:
+        from opentelemetry.instrumentation.pyjwt.sinks.journal import JournalSink
+
+        return JournalSink(settings, logger_provider, meter_provider, log.events)
+    except Exception as error:
+        _logger.error("There is no audit journal: %s. Events go through the SDK's log pipeline instead.", error)
+        return None
+
+
 def _context(ledger: Ledger, verdict: Verdict) -> Context:
     """Context of the event: that of the request's SERVER span, if it has one, else where the look was."""
     spot: Spot | None = verdict.entry.origin if verdict.entry is not None else None
@@ -224,4 +251,6 @@ active: Audit | None = None
 def start(audit: Audit | None) -> None:
     """Make ``audit`` the one that runs; ``None`` stops it."""
     global active
-    active = audit
+    before, active = active, audit
+    if before is not None:
+        before.stop()

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt.bounds import STRING_LIMIT
@@ -76,6 +77,28 @@ def _networks(value: object) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(name, strict=False) for name in _names(value))
 
 
+def _path(value: object) -> Path:
+    if not isinstance(value, (str, bytes, os.PathLike)) or not value:
+        raise ValueError("expected a path")
+    return Path(os.fsdecode(value)).absolute()
+
+
+def _quantity(units: Mapping[str, int], example: str) -> Callable[[object], int]:
+    """A whole number with a unit, or of the smallest unit without."""
+
+    def parse(value: object) -> int:
+        found = re.fullmatch(r"0*([1-9]\d{0,17})\s*([a-z]*)", str(value).strip().lower(), re.ASCII)
+        if found is None or (found[2] and found[2] not in units):
+            raise ValueError(f"expected a number and its unit, such as {example}")
+        return int(found[1]) * units.get(found[2], 1)
+
+    return parse
+
+
+_duration = _quantity({"s": 1, "m": 60, "h": 3600, "d": 86400}, "30m, 1h or 30d")
+_size = _quantity({"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}, "64MiB or 2GiB")
+
+
 # OpenTelemetry's own limits; values that are none are the SDK's to complain about.
 _LIMITS: Final = (
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
@@ -119,6 +142,21 @@ class Settings:
     )
     #: Peers whose ``Forwarded`` or ``X-Forwarded-For`` is believed.
     trusted_proxies: tuple[Network, ...] = _setting((), _networks, PREFIX + "TRUSTED_PROXIES")
+    #: Directory of the audit journal: events go there, and not through the SDK's log pipeline.
+    journal: Path | None = _setting(None, _path, PREFIX + "JOURNAL")
+    #: When the disk must have a record: ``never`` said, at an ``interval`` (1 s), or ``always``, before the response.
+    journal_fsync: str = _setting("interval", _choice("never", "interval", "always"), PREFIX + "JOURNAL_FSYNC")
+    #: A segment of the journal is closed after this many seconds, and at this size in bytes.
+    journal_rotate: int = _setting(3600, _duration, PREFIX + "JOURNAL_ROTATE")
+    journal_rotate_bytes: int = _setting(64 * 2**20, _size, PREFIX + "JOURNAL_ROTATE_BYTES")
+    #: Seconds for which closed segments are kept once they are delivered.
+    journal_retention: int = _setting(30 * 86400, _duration, PREFIX + "JOURNAL_RETENTION")
+    #: The most the journal may hold, in bytes; then records are dropped (``drop``), or what they tell of is refused
+    #: (``refuse``).
+    journal_max_bytes: int = _setting(2 * 2**30, _size, PREFIX + "JOURNAL_MAX_BYTES")
+    journal_on_full: str = _setting("drop", _choice("drop", "refuse"), PREFIX + "JOURNAL_ON_FULL")
+    #: File of the Ed25519 private key (PEM) that signs checkpoints.
+    journal_signing_key: Path | None = _setting(None, _path, PREFIX + "JOURNAL_SIGNING_KEY")
     #: Longest attribute value, in characters; no option, but 256 or OpenTelemetry's own limit if that is smaller.
     string_limit: int = STRING_LIMIT
 

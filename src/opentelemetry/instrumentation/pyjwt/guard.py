@@ -1,4 +1,4 @@
-"""Our failures stay ours: logged once each, and never seen by the application."""
+"""Our failures stay ours: logged once each, and never seen by the application, but for :class:`Refused`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ _reported: set[tuple[str, int]] = set()
 #: Tests set this, so that a failure of ours fails the test that met it.
 reraise = False
 
+
+class Refused(Exception):
+    """What cannot be recorded must not happen, as the operator decided: the one failure that the application sees."""
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 D = TypeVar("D")
@@ -25,7 +30,7 @@ def report(error: Exception, what: str) -> None:
     The message of an exception may quote what it choked on, and that may be a token: the log gets the type
     and the lines, not the message.
     """
-    if reraise:
+    if reraise or isinstance(error, Refused):
         raise error
     try:  # noqa: SIM105  # contextlib.suppress needs frames of its own
         _log(error, what)

@@ -20,6 +20,8 @@ UNVERIFIED: Final = "jwt.unverified"  # WARN: claims were read, no signature was
 
 EVENTS: Final = (ISSUED, REFRESHED, REVOKED, VALIDATED, DENIED, REJECTED, UNVERIFIED)
 
+CHECKPOINT: Final = "jwt.audit.checkpoint"  # INFO, of the journal's own: what was written until now, signed
+
 # --- The token: registered claims (RFC 7519 §4.1, RFC 9068 §2.2) and JOSE header (RFC 7515 §4.1) -----
 
 JTI: Final = "jwt.jti"  # string: the token's id, unique per issuer
@@ -67,6 +69,21 @@ HTTP_METHOD: Final = "http.request.method"  # string
 HTTP_ROUTE: Final = "http.route"  # string
 HTTP_STATUS: Final = "http.response.status_code"  # int
 
+# --- The journal: on every record in it (OTEP 0267) ---------------------------------------------------------
+
+ACTOR_TYPE: Final = "audit.actor.type"  # string: user, service, anonymous
+AUDIT_ACTION: Final = "audit.action"  # string: ISSUE, REFRESH, REVOKE, USE; CHECKPOINT of the journal's own
+AUDIT_OUTCOME: Final = "audit.outcome"  # string: success, failure, unknown
+TARGET_ID: Final = "audit.target.id"  # string: the route, or the name given to action()
+TARGET_TYPE: Final = "audit.target.type"  # string: http.endpoint, action
+SOURCE_ID: Final = "audit.source.id"  # string: address of the client
+SOURCE_TYPE: Final = "audit.source.type"  # string: client.address
+SCHEMA_VERSION: Final = "audit.schema.version"  # string: version of these attributes
+STREAM_ID: Final = "audit.sequence.stream_id"  # string: the chain that the record is in
+SEQUENCE_NUMBER: Final = "audit.sequence.number"  # int: and its place there, from 1
+PREV_HASH: Final = "audit.sequence.prev_hash"  # string: SHA-256 of the record before it, in hex
+INTEGRITY: Final = "audit.integrity.value"  # string: signed proof (JWS), on checkpoints
+
 # --- Reasons (jwt.validation.reason) ----------------------------------------------------------------------
 
 EXPIRED: Final = "expired"
@@ -93,3 +110,6 @@ VALIDATION_DURATION: Final = "jwt.validation.duration"  # histogram, s: outcome,
 TOKENS_ISSUED: Final = "jwt.tokens.issued"  # counter, {token}
 TOKENS_REVOKED: Final = "jwt.tokens.revoked"  # counter, {token}
 SCOPE_DENIALS: Final = "jwt.scope.denials"  # counter, {denial}
+RECORDS_WRITTEN: Final = "jwt.audit.records.written"  # counter, {record}: into the journal
+RECORDS_DROPPED: Final = "jwt.audit.records.dropped"  # counter, {record}: that the journal could not take
+JOURNAL_PENDING: Final = "jwt.audit.journal.pending"  # up-down counter, {record}: written, not yet forwarded

@@ -1,0 +1,51 @@
+"""A journal in a directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentelemetry.instrumentation.pyjwt import audit
+from opentelemetry.instrumentation.pyjwt.journal.writer import Journal
+from tests.support import Trail
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def journal(directory: Path, instrument: Callable[..., Trail]) -> Callable[..., Journal]:
+    """Call it to switch the plugin on with a journal, and options of it; gives the journal."""
+
+    def switch_on(**options: Any) -> Journal:
+        instrument(journal=directory, **{f"journal_{name}": value for name, value in options.items()})
+        assert audit.active is not None
+        assert audit.active._journal is not None
+        return audit.active._journal.journal
+
+    return switch_on
+
+
+@pytest.fixture
+def messages(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What our own log says."""
+    name = "opentelemetry.instrumentation.pyjwt"
+    return lambda: [record.getMessage() for record in caplog.records if record.name == name]
+
+
+@pytest.fixture
+def turn_back() -> Callable[[Journal, float], None]:
+    """What a journal did last, it did that many seconds before it did."""
+
+    def turn(journal: Journal, seconds: float) -> None:
+        assert journal._stream is not None
+        journal._stream.opened -= seconds
+        number, then = journal._checkpointed
+        journal._checkpointed = (number, then - seconds)
+
+    return turn
