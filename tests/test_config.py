@@ -27,6 +27,8 @@ OPTIONS = [
     ("capture_validated", "0", False, "2"),
     ("capture_validated", "Off", False, "falsch"),
     ("excluded_urls", "health,/metrics$", re.compile("health|/metrics$"), "health,("),
+    ("journal_endpoint", " https://collector:4318 ", "https://collector:4318", None),
+    ("journal_protocol", "HTTP/protobuf", "http/protobuf", "http"),
     ("trusted_proxies", "10.1.2.3/8, ::1", NETWORKS, "10.0.0.0/8,proxy.example"),
 ]
 
@@ -49,6 +51,8 @@ def test_the_options_are_these_and_by_default_as_documented() -> None:
         "capture_validated": True,
         "excluded_urls": None,
         "trusted_proxies": (),
+        "journal_endpoint": None,
+        "journal_protocol": None,
     }  # fmt: skip
     assert Settings.load({}, {}) == Settings()
 

@@ -93,3 +93,4 @@ VALIDATION_DURATION: Final = "jwt.validation.duration"  # histogram, s: outcome,
 TOKENS_ISSUED: Final = "jwt.tokens.issued"  # counter, {token}
 TOKENS_REVOKED: Final = "jwt.tokens.revoked"  # counter, {token}
 SCOPE_DENIALS: Final = "jwt.scope.denials"  # counter, {denial}
+RECORDS_FORWARDED: Final = "jwt.audit.records.forwarded"  # counter, {record}: acknowledged by the receiver
