@@ -28,6 +28,8 @@ OPTIONS = [
     ("capture_validated", "0", False, "2"),
     ("capture_validated", "Off", False, "falsch"),
     ("excluded_urls", "health,/metrics$", re.compile("health|/metrics$"), "health,("),
+    ("journal_endpoint", " https://collector:4318 ", "https://collector:4318", None),
+    ("journal_protocol", "HTTP/protobuf", "http/protobuf", "http"),
     ("trusted_proxies", "10.1.2.3/8, ::1", NETWORKS, "10.0.0.0/8,proxy.example"),
     ("journal", "/var/lib/audit", Path("/var/lib/audit"), None),
     ("journal_fsync", "Always", "always", "sometimes"),
@@ -69,6 +71,8 @@ def test_the_options_are_these_and_by_default_as_documented() -> None:
         "journal_max_bytes": 2 * 2**30,
         "journal_on_full": "drop",
         "journal_signing_key": None,
+        "journal_endpoint": None,
+        "journal_protocol": None,
     }  # fmt: skip
     assert Settings.load({}, {}) == Settings()
 

@@ -78,7 +78,14 @@ def test_the_chain_knows_nothing_of_ours() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_no_module_imports_a_framework_or_pyjwt_when_it_is_imported(path: Path) -> None:
-    assert foreign(imports(path, top=True)) <= ALLOWED
+    command = {"rich", "typer"} if path.parts[0] == "cli" else set()
+    assert foreign(imports(path, top=True)) <= ALLOWED | command
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] not in ("journal", "cli")], ids=str)
+def test_journal_and_command_are_not_imported_with_the_plugin(path: Path) -> None:
+    """Whoever turns the journal on imports it then, within a function."""
+    assert not any(name.startswith((f"{OURS}.journal", f"{OURS}.cli")) for name in imports(path, top=True))
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "sinks"], ids=str)

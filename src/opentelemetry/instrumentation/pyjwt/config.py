@@ -58,6 +58,12 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(name for item in value if (name := str(item).strip()))
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected a non-empty string")
+    return value.strip()
+
+
 def _secret(value: object) -> bytes:
     if not isinstance(value, (str, bytes)) or not value:
         raise ValueError("expected a non-empty string")
@@ -157,6 +163,12 @@ class Settings:
     journal_on_full: str = _setting("drop", _choice("drop", "refuse"), PREFIX + "JOURNAL_ON_FULL")
     #: File of the Ed25519 private key (PEM) that signs checkpoints.
     journal_signing_key: Path | None = _setting(None, _path, PREFIX + "JOURNAL_SIGNING_KEY")
+    #: Where the journal is forwarded to; unset: where OpenTelemetry's variables say.
+    journal_endpoint: str | None = _setting(None, _text, PREFIX + "JOURNAL_ENDPOINT")
+    #: ``http/json``, ``http/protobuf`` or ``grpc``; unset: as OpenTelemetry's variables say, or else ``http/json``.
+    journal_protocol: str | None = _setting(
+        None, _choice("http/json", "http/protobuf", "grpc"), PREFIX + "JOURNAL_PROTOCOL"
+    )
     #: Longest attribute value, in characters; no option, but 256 or OpenTelemetry's own limit if that is smaller.
     string_limit: int = STRING_LIMIT
 

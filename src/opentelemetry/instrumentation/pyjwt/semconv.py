@@ -113,3 +113,4 @@ SCOPE_DENIALS: Final = "jwt.scope.denials"  # counter, {denial}
 RECORDS_WRITTEN: Final = "jwt.audit.records.written"  # counter, {record}: into the journal
 RECORDS_DROPPED: Final = "jwt.audit.records.dropped"  # counter, {record}: that the journal could not take
 JOURNAL_PENDING: Final = "jwt.audit.journal.pending"  # up-down counter, {record}: written, not yet forwarded
+RECORDS_FORWARDED: Final = "jwt.audit.records.forwarded"  # counter, {record}: acknowledged by the receiver

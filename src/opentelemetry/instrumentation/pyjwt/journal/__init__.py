@@ -1,1 +1,1 @@
-"""The audit journal: records on this host's disk, chained and signed, before the response starts."""
+"""The audit journal: events on this host's disk, chained and signed, before the response starts; then delivered."""
