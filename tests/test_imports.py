@@ -131,20 +131,6 @@ def test_each_function_is_patched_once_while_on_and_not_at_all_while_off(steps: 
     assert json.loads(shown.stdout) == layers
 
 
-def test_without_a_journal_nothing_of_it_is_imported() -> None:
-    shown = isolated.run("""
-    import sys, json
-    from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
-    PyJWTInstrumentor().instrument()
-    import jwt
-    from tests.support import KEY, mint
-    jwt.decode(mint(), KEY, ["HS256"])
-    ours = "opentelemetry.instrumentation.pyjwt."
-    print(json.dumps([name for name in sys.modules if name.startswith((ours + "journal", ours + "cli"))]))
-    """)
-    assert json.loads(shown.stdout) == []
-
-
 def test_a_framework_that_is_not_as_known_costs_one_line_in_the_log() -> None:
     """The other patches are there, and the application runs."""
     shown = isolated.run("""

@@ -22,7 +22,7 @@ COMMAND = [
     "-W",
     "error",
     "-c",
-    "from opentelemetry.instrumentation.pyjwt.cli import app; app()",
+    "from opentelemetry.instrumentation.pyjwt.cli import main; main()",
     "forward",
 ]
 

@@ -18,7 +18,7 @@ from opentelemetry.instrumentation.pyjwt.journal.destination import Destination
 from opentelemetry.instrumentation.pyjwt.journal.forwarder import Forwarder
 
 
-def forward(
+def command(
     path: Annotated[Path, typer.Argument(help="The journal's directory.")],
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what is written, until interrupted.")] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to try; not with --follow.")] = 60,

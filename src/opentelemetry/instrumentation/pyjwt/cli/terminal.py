@@ -1,0 +1,67 @@
+"""What commands share: safe texts, progress, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from opentelemetry.instrumentation.pyjwt.bounds import text
+from opentelemetry.instrumentation.pyjwt.cli import needs
+from opentelemetry.instrumentation.pyjwt.journal.reader import Files, UnreadableError, find
+
+FOUND = 1  #: exit code: something was found
+UNREADABLE = 2  #: exit code: usage, or what was given cannot be read
+
+_LONGEST = 4096
+
+
+def safe(value: object) -> str:
+    """Anything as text that no terminal takes for more than text."""
+    return text(str(value), _LONGEST)
+
+
+def fail(message: str) -> NoReturn:
+    """End, since what was given is of no use."""
+    typer.echo(f"jwt-audit: {safe(message)}", err=True)
+    raise typer.Exit(UNREADABLE)
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """Ends the command where something cannot be read or is not installed, in words."""
+    try:
+        yield
+    except UnreadableError as error:
+        fail(str(error))
+    except FileNotFoundError as error:
+        fail(f"{error.filename} is gone")
+    except ModuleNotFoundError as error:
+        fail(needs(error, "cli"))
+
+
+def files_in(paths: list[Path]) -> Files:
+    """The files to read.
+
+    Raises:
+        UnreadableError: there are none, or they cannot be read.
+    """
+    files = find(paths)
+    if not files.paths:
+        raise UnreadableError(f"neither a journal nor OTLP JSON lines in {', '.join(map(str, paths))}")
+    return files
+
+
+@contextmanager
+def progress(total: int, doing: str) -> Iterator[Callable[[int], object]]:
+    """A bar of bytes, on a terminal only; gives what advances it."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda size: bar.advance(task, size)

@@ -1,0 +1,251 @@
+"""Verifies journals and Collectors' copies of them: intact, or what was done to which record.
+
+In a journal the order in the files counts. A copy is a set of records for each stream: retries repeat and reorder
+them, and a pipeline adds to them. Memory is bounded by the streams and their checkpoints, not by the records.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.instrumentation.pyjwt.journal import checkpoints, reader
+from opentelemetry.instrumentation.pyjwt.journal.checkpoints import ForgedError, Keys, Known
+from opentelemetry.instrumentation.pyjwt.journal.order import (
+    CHANGED,
+    FORGED_CHECKPOINT,
+    REMOVED,
+    TRUNCATED,
+    Damage,
+    Order,
+)
+from opentelemetry.instrumentation.pyjwt.journal.reader import Files, Link, NoRecordError, Record, Segment
+
+#: Problems of one stream that are told, at most.
+PROBLEMS: Final = 100
+
+Advance = Callable[[int], object]
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong."""
+
+    kind: str  #: one of those in :mod:`.order`
+    stream_id: str | None
+    sequence: int | None  #: number of the first record concerned
+    detail: str
+
+
+class Report(NamedTuple):
+    """What was found."""
+
+    records: int  #: repeats in copies count once
+    streams: int
+    checkpoints: int  #: those that hold
+    problems: list[Problem]
+
+    @property
+    def intact(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "intact": self.intact,
+            "records": self.records,
+            "streams": self.streams,
+            "checkpoints": self.checkpoints,
+            "problems": [problem._asdict() for problem in self.problems],
+        }
+
+
+def verify(files: Files, keys: Keys, received: Sequence[Path] = (), advance: Advance | None = None) -> Report:
+    """Verify all that was found.
+
+    Args:
+        files: what :func:`.reader.find` has found.
+        keys: whose checkpoints are believed; without any, signatures are not checked.
+        received: files with checkpoints as they were received elsewhere.
+        advance: told how many bytes were read.
+
+    Raises:
+        UnreadableError: a file cannot be read.
+    """
+    known: dict[str, dict[int, Known]] = {}
+    problems = []
+    for path in received:
+        found, forged = checkpoints.received(path, keys)
+        for stream_id, numbers in found.items():
+            known.setdefault(stream_id, {}).update(numbers)
+        problems += [Problem(FORGED_CHECKPOINT, *one) for one in forged[:PROBLEMS]]
+    records = vouching = 0
+    seen = set()
+    for stream in _streams(files, keys, known, problems, advance):
+        seen.add(stream.id)
+        records += stream.order.count
+        vouching += len(stream.vouching)
+        problems += [Problem(one.kind, stream.id, one.sequence, one.detail) for one in stream.damage()]
+    problems += [
+        Problem(REMOVED, stream_id, 1, "its checkpoints were received elsewhere, and nothing of it is here")
+        for stream_id in known
+        if stream_id not in seen
+    ]
+    return Report(records, len(seen), vouching, problems)
+
+
+class _Stream:
+    """What is seen of one stream."""
+
+    def __init__(self, stream_id: str, first: int | None, keys: Keys, known: Mapping[int, Known]) -> None:
+        self.id = stream_id
+        self.order = Order(first)
+        #: Numbers of its checkpoints that hold.
+        self.vouching: set[int] = set()
+        self._first = first
+        self._keys = keys
+        self._known = known
+        self._damage: dict[tuple[str, int | None], Damage] = {}
+        self._misnamed: list[Damage] = []
+
+    def look(self, record: Record, attributes: dict[str, Any], link: Link) -> None:
+        """At what a record says, wherever it stands."""
+        token = checkpoints.value_of(record, attributes)
+        if token is None:
+            return
+        try:
+            checkpoints.check(token, link, self._keys)
+            self.vouching.add(link.number)
+        except ForgedError as error:
+            self._tell(Damage(FORGED_CHECKPOINT, link.number, str(error)))
+
+    def take(self, link: Link) -> None:
+        """The next record, in the order that counts."""
+        if self.order.count == 0:
+            before = self._known.get(link.number - 1)
+            if before is not None and before.digest not in (None, link.prev_hash):
+                self._tell(Damage(CHANGED, link.number, "the checkpoint received elsewhere is not before it"))
+        same = self._known.get(link.number)
+        if same is not None and (same.hash != link.prev_hash or same.digest not in (None, link.digest)):
+            self._tell(Damage(CHANGED, link.number, "the checkpoint received elsewhere is another one"))
+        self.order.add(link)
+
+    def misnamed(self, segment: Segment, link: Link) -> None:
+        """A segment begins with another number than its name says."""
+        detail = f"{segment.path.name} begins with {link.number}"
+        self._misnamed = self._misnamed or [Damage(CHANGED, link.number, detail)]
+
+    def damage(self) -> Iterable[Damage]:
+        """All that is wrong, each once."""
+        for one in self.order.damage():
+            self._tell(one)
+        begins = self._first or self.order.begins or 1
+        vouched = any(number >= begins for number in self.vouching) or any(one >= begins - 1 for one in self._known)
+        if self.order.count and begins > 1 and not vouched:
+            self._tell(Damage(REMOVED, 1, f"it begins with {begins}, and no checkpoint vouches for that"))
+        last = max(self._known, default=0)
+        if last > max(self.order.ends, begins - 1):
+            detail = f"a checkpoint received elsewhere has the number {last}"
+            self._tell(Damage(TRUNCATED, max(self.order.ends, begins - 1) + 1, detail))
+        if not self._damage:  # it would be no wonder otherwise
+            for one in self._misnamed:
+                self._tell(one)
+        return sorted(self._damage.values(), key=lambda one: one.sequence or 0)
+
+    def _tell(self, damage: Damage) -> None:
+        if len(self._damage) < PROBLEMS:
+            self._damage.setdefault((damage.kind, damage.sequence), damage)
+
+
+def _streams(
+    files: Files,
+    keys: Keys,
+    known: Mapping[str, Mapping[int, Known]],
+    problems: list[Problem],
+    advance: Advance | None,
+) -> Iterator[_Stream]:
+    for (_, stream_id), segments in groupby(files.segments, key=lambda segment: segment[:2]):
+        # Retention may have taken the oldest since they were listed.
+        present = [segment for segment in segments if segment.path.exists()]
+        if present:
+            stream = _Stream(stream_id, present[0].first, keys, known.get(stream_id, {}))
+            for segment in present:
+                _read(segment, stream, segment is present[-1], advance)
+            yield stream
+    yield from _copied(files.copies, keys, known, problems, advance)
+
+
+def _parse(
+    text: bytes, read: Callable[[Record], Record] = lambda record: record
+) -> list[tuple[Record, dict[str, Any], Link | None]]:
+    """The records of a line, with their attributes and places. Raises NoRecordError."""
+    records = [read(record) for record in reader.records(text)]
+    return [
+        (record, attributes, reader.link_of(record, attributes))
+        for record, attributes in zip(records, map(reader.attributes_of, records), strict=True)
+    ]
+
+
+def _read(segment: Segment, stream: _Stream, unfinished: bool, advance: Advance | None) -> None:
+    """A segment of a journal: what stands in it, in its order."""
+    begun = False
+    for line in reader.lines(segment.path, advance):
+        where = f"{segment.path.name}, line {line.number}"
+        if line.torn:
+            if not unfinished:
+                stream.order.add_foreign(f"{where} breaks off", TRUNCATED)
+            continue
+        try:
+            found = _parse(line.text)
+        except NoRecordError as error:
+            stream.order.add_foreign(f"{where} is no record: {error}")
+            continue
+        for record, attributes, link in found:
+            if link is None or link.stream_id != stream.id:
+                stream.order.add_foreign(f"{where} is a record of {link.stream_id if link else 'no stream'}")
+                continue
+            if not begun and link.number != segment.first:
+                stream.misnamed(segment, link)
+            begun = True
+            stream.look(record, attributes, link)
+            stream.take(link)
+
+
+def _copied(
+    paths: Sequence[Path],
+    keys: Keys,
+    known: Mapping[str, Mapping[int, Known]],
+    problems: list[Problem],
+    advance: Advance | None,
+) -> Iterator[_Stream]:
+    """The streams of Collectors' copies, sorted on disk."""
+    streams: dict[str, _Stream] = {}
+    with closing(sqlite3.connect("")) as links:  # a temporary file of SQLite's own
+        links.execute("PRAGMA journal_mode = OFF")
+        links.execute("CREATE TABLE links (stream_id TEXT, number INTEGER, prev_hash TEXT, digest TEXT)")
+        for path in paths:
+            for line in reader.lines(path, advance):
+                if not line.text.strip():
+                    continue
+                try:
+                    found = _parse(line.text, reader.as_written)
+                except NoRecordError as error:
+                    if not line.torn and len(problems) < PROBLEMS:
+                        detail = f"{path}, line {line.number} is no record: {error}"
+                        problems.append(Problem(CHANGED, None, None, detail))
+                    continue
+                for record, attributes, link in found:
+                    if link is None:
+                        continue  # another log's
+                    stream = streams.get(link.stream_id)
+                    if stream is None:
+                        stream = _Stream(link.stream_id, None, keys, known.get(link.stream_id, {}))
+                        streams[link.stream_id] = stream
+                    stream.look(record, attributes, link)
+                    links.execute("INSERT INTO links VALUES (?, ?, ?, ?)", link)
+        for row in links.execute("SELECT DISTINCT stream_id, number, prev_hash, digest FROM links ORDER BY 1, 2"):
+            link = Link(*row)
+            streams[link.stream_id].take(link)
+    yield from streams.values()
