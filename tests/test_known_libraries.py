@@ -49,3 +49,14 @@ def test_patched_if_known(row: Library, known: bool, caplog: pytest.LogCaptureFi
     finally:
         patches.remove()
     assert werkzeug.local.release_local is before
+
+
+def test_rows_of_one_library_have_each_their_own_range() -> None:
+    before = werkzeug.local.release_local
+    patches = Patches([library((99,), (100,)), library((0, 1), (99,))])
+    patches.install()
+    try:
+        assert werkzeug.local.release_local is not before
+    finally:
+        patches.remove()
+    assert werkzeug.local.release_local is before

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import venv
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -231,12 +232,13 @@ def main() -> int:
     constraint = ["--constraint", arguments.constraint] if arguments.constraint else []
 
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
-    compared = [
-        compare(peer, version, arguments.wheel, constraint, folder / f"{peer.name}-{version}")
-        for peer in PEERS
-        if arguments.only in (None, peer.name)
-        for version in peer.versions
-    ]
+    chosen = [(peer, version) for peer in PEERS if arguments.only in (None, peer.name) for version in peer.versions]
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        runs = [
+            workers.submit(compare, peer, version, arguments.wheel, constraint, folder / f"{peer.name}-{version}")
+            for peer, version in chosen
+        ]
+        compared = [run.result() for run in runs]
     print(HEADER, *(comparison.row() for comparison in compared), sep="\n")
 
     problems = [problem for comparison in compared for problem in comparison.problems]

@@ -15,8 +15,8 @@ from litestar.security.jwt import JWTAuthenticationMiddleware, Token
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 from tests.integrations import drivers
+from tests.integrations.in_short import Told, issued, rejected, told, validated
 from tests.integrations.litestar.service import AUDIENCE, HEADER, Service
-from tests.integrations.litestar.told import Told, issued, rejected, told, validated
 from tests.support import KEY, OTHER_KEY, Trail, mint
 
 

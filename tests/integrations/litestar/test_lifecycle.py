@@ -9,8 +9,8 @@ import pytest
 
 from opentelemetry._logs import SeverityNumber
 from tests.integrations.checks import check_no_span, check_span
+from tests.integrations.in_short import Told, denied, issued, refreshed, rejected, revoked, told, validated
 from tests.integrations.litestar.service import AUDIENCE, BACKENDS, Service
-from tests.integrations.litestar.told import Told, denied, issued, refreshed, rejected, revoked, told, validated
 from tests.support import OTHER_KEY, Trail, mint
 
 

@@ -158,7 +158,7 @@ class Patches:
         )
         self.libraries: tuple[Library, ...] = tuple(row for row in rows if isinstance(row, Library))
         self._library_of = {id(patch): library for library in self.libraries for patch in library.patches}
-        self._known: dict[str, bool] = {}
+        self._known: dict[object, bool] = {}
         self._installed = False
         self._waiting = False
 
@@ -199,6 +199,7 @@ class Patches:
     def _is_known(self, library: Library | None) -> bool:
         if library is None:
             return True
-        if library.distribution not in self._known:
-            self._known[library.distribution] = library.is_known()
-        return self._known[library.distribution]
+        promise = (library.distribution, library.since, library.before)
+        if promise not in self._known:
+            self._known[promise] = library.is_known()
+        return self._known[promise]

@@ -306,7 +306,9 @@ def _granted(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ..
     found: dict[str, None] | None = None
     for name in names:
         value = claims.get(name)
-        if value is None and (value := _within(claims, name)) is None:
+        if value is None and "." in name:
+            value = _within(claims, name)
+        if value is None:
             continue
         if found is None:
             found = {}
@@ -319,8 +321,6 @@ def _granted(claims: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ..
 
 def _within(claims: Any, path: str) -> Any:
     """What stands in an object within the claims, such as Keycloak's ``realm_access.roles``."""
-    if "." not in path:
-        return None
     for name in path.split("."):
         claims = claims.get(name) if isinstance(claims, dict) else None
     return claims

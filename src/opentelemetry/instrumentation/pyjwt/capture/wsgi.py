@@ -1,6 +1,6 @@
 """WSGI: a ledger for each request, decided when the application calls ``start_response`` (PEP 3333).
 
-Flask comes here by its adapter; a bare application through :class:`AuditWSGIMiddleware`.
+Frameworks come here by their adapters; a bare application through :class:`AuditWSGIMiddleware`.
 """
 
 from __future__ import annotations
@@ -65,6 +65,17 @@ def serve(app: App, environ: Environ, start_response: StartResponse, route: Rout
         active.close(ledger)  # nothing of the application's runs any more
         return body
     return _Body(active, ledger, body)
+
+
+def serving(route: Route) -> Callable[..., Any]:
+    """What goes around a framework's application (see :class:`~..patching.WrapPatch`): :func:`serve`."""
+
+    def call(wrapped: App, app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if len(args) != 2 or kwargs:  # no server calls it so; it has its own words for whoever does
+            return wrapped(*args, **kwargs)
+        return serve(wrapped, *args, route)
+
+    return call
 
 
 @guarded(None)

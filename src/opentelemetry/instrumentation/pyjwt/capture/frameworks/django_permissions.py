@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from opentelemetry.instrumentation.pyjwt.capture.decisions import scope_checked
 from opentelemetry.instrumentation.pyjwt.guard import guarded
+from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.patching import Library, WrapPatch
 
 #: Names of permissions, and whether the user has them.
@@ -111,6 +112,8 @@ def _is_gate() -> bool:
     It makes a function for each view that it decorates, most of them before anybody could patch anything. But
     whenever they were made, they are known by their frame.
     """
+    if current_ledger() is None:  # nobody is told
+        return False
     frame: FrameType | None = sys._getframe()
     for _ in range(_DEPTH):
         if frame is None:

@@ -19,12 +19,6 @@ Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
 
 
-def _call(wrapped: Callable[..., Any], app: Any, args: Args, kwargs: Kwargs) -> Any:
-    if len(args) != 2 or kwargs:  # no server calls it so; it has its own words for whoever does
-        return wrapped(*args, **kwargs)
-    return wsgi.serve(wrapped, *args, noted_route)
-
-
 def _get_responder(wrapped: Callable[..., Any], app: Any, args: Args, kwargs: Kwargs) -> Any:
     """Finds the route, in applications of both kinds; sinks, static files and unknown paths have none."""
     found = wrapped(*args, **kwargs)
@@ -64,7 +58,7 @@ def _for_this_request(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 PATCHES: Final = (
-    WrapPatch("falcon.app", "App.__call__", _call),
+    WrapPatch("falcon.app", "App.__call__", wsgi.serving(noted_route)),
     WrapPatch("falcon.asgi.app", "App.__call__", asgi.serving(noted_route)),
     Library(
         "falcon",

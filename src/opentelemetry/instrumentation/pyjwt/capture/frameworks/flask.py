@@ -7,16 +7,10 @@ from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.capture.request import SERVER_ERROR
-from opentelemetry.instrumentation.pyjwt.capture.wsgi import Environ, serve
+from opentelemetry.instrumentation.pyjwt.capture.wsgi import Environ, serving
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.ledger import current_ledger
 from opentelemetry.instrumentation.pyjwt.patching import WrapPatch
-
-
-def _wsgi_app(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if len(args) != 2 or kwargs:
-        return wrapped(*args, **kwargs)
-    return serve(wrapped, *args, _route)
 
 
 def _handle_exception(wrapped: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -38,7 +32,7 @@ def _route(environ: Environ) -> str | None:
 
 PATCHES: Final = (
     # The attribute may have been put into a middleware, or replaced by an instrumentation, before we came.
-    WrapPatch("flask.app", "Flask.__call__", _wsgi_app),
-    WrapPatch("flask.app", "Flask.wsgi_app", _wsgi_app),
+    WrapPatch("flask.app", "Flask.__call__", serving(_route)),
+    WrapPatch("flask.app", "Flask.wsgi_app", serving(_route)),
     WrapPatch("flask.app", "Flask.handle_exception", _handle_exception),
 )

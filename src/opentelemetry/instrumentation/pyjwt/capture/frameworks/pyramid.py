@@ -10,18 +10,12 @@ from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt.capture.decisions import scope_checked
 from opentelemetry.instrumentation.pyjwt.capture.request import note_route, noted_route
-from opentelemetry.instrumentation.pyjwt.capture.wsgi import serve
+from opentelemetry.instrumentation.pyjwt.capture.wsgi import serving
 from opentelemetry.instrumentation.pyjwt.guard import guarded
 from opentelemetry.instrumentation.pyjwt.patching import Library, WrapPatch
 
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
-
-
-def _call(wrapped: Callable[..., Any], router: Any, args: Args, kwargs: Kwargs) -> Any:
-    if len(args) != 2 or kwargs:  # no server calls it so; it has its own words for whoever does
-        return wrapped(*args, **kwargs)
-    return serve(wrapped, *args, noted_route)
 
 
 def _map_route(wrapped: Callable[..., Any], mapper: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -69,7 +63,7 @@ def _told(permission: Any, answer: Any) -> None:
 
 
 PATCHES: Final = (
-    WrapPatch("pyramid.router", "Router.__call__", _call),
+    WrapPatch("pyramid.router", "Router.__call__", serving(noted_route)),
     WrapPatch("pyramid.urldispatch", "RoutesMapper.__call__", _map_route),
     Library("pyramid", (2,), (3,), (WrapPatch("pyramid.viewderivers", "_secured_view", _secured_view),)),
 )

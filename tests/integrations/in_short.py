@@ -1,4 +1,4 @@
-"""The audit of Litestar's JWT backends in short: one value an event."""
+"""The audit of a session in short: one value an event, tokens by their jti, which begins with their use."""
 
 from __future__ import annotations
 
