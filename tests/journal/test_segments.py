@@ -14,7 +14,7 @@ import pytest
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 from opentelemetry.instrumentation.pyjwt.journal import retention, writer
-from opentelemetry.instrumentation.pyjwt.journal.directory import create_lock
+from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
 from tests.journal import book
 from tests.support import KEY, mint
 
