@@ -42,6 +42,7 @@ OPTIONS = [
     ("journal_max_bytes", "10GiB", 10 * 2**30, "٣GiB"),
     ("journal_on_full", "refuse", "refuse", "block"),
     ("journal_signing_key", "/etc/audit.pem", Path("/etc/audit.pem"), None),
+    ("journal_recipients", "age1a, ssh-ed25519 AAAA me@host", ("age1a", "ssh-ed25519 AAAA me@host"), None),
 ]
 
 
@@ -71,6 +72,7 @@ def test_the_options_are_these_and_by_default_as_documented() -> None:
         "journal_max_bytes": 2 * 2**30,
         "journal_on_full": "drop",
         "journal_signing_key": None,
+        "journal_recipients": (),
         "journal_endpoint": None,
         "journal_protocol": None,
     }  # fmt: skip

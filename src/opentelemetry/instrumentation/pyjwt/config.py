@@ -163,6 +163,8 @@ class Settings:
     journal_on_full: str = _setting("drop", _choice("drop", "refuse"), PREFIX + "JOURNAL_ON_FULL")
     #: File of the Ed25519 private key (PEM) that signs checkpoints.
     journal_signing_key: Path | None = _setting(None, _path, PREFIX + "JOURNAL_SIGNING_KEY")
+    #: Public keys of age, or of SSH: segments are encrypted to them once they are closed and delivered.
+    journal_recipients: tuple[str, ...] = _setting((), _names, PREFIX + "JOURNAL_RECIPIENTS")
     #: Where the journal is forwarded to; unset: where OpenTelemetry's variables say.
     journal_endpoint: str | None = _setting(None, _text, PREFIX + "JOURNAL_ENDPOINT")
     #: ``http/json``, ``http/protobuf`` or ``grpc``; unset: as OpenTelemetry's variables say, or else ``http/json``.

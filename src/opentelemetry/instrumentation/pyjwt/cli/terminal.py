@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,9 +14,18 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from opentelemetry.instrumentation.pyjwt.bounds import text
 from opentelemetry.instrumentation.pyjwt.cli import needs
 from opentelemetry.instrumentation.pyjwt.journal.reader import Files, UnreadableError, find
+from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 FOUND = 1  #: exit code: something was found
 UNREADABLE = 2  #: exit code: usage, or what was given cannot be read
+
+#: An option of all that read a journal.
+Identity = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Opens sealed segments: an identity file of age, or an SSH private key; may be repeated.", metavar="FILE"
+    ),
+]
 
 _LONGEST = 4096
 
@@ -42,16 +51,17 @@ def failing() -> Iterator[None]:
     except FileNotFoundError as error:
         fail(f"{error.filename} is gone")
     except ModuleNotFoundError as error:
-        fail(needs(error, "cli"))
+        fail(needs(error, "journal" if error.name == "pyrage" else "cli"))
 
 
-def files_in(paths: list[Path]) -> Files:
-    """The files to read.
+def files_in(paths: list[Path], identity: list[Path] | None) -> Files:
+    """The files to read, and the identities that open what is sealed.
 
     Raises:
         UnreadableError: there are none, or they cannot be read.
+        ModuleNotFoundError: what opens sealed files is not installed.
     """
-    files = find(paths)
+    files = find(paths, Identities.load(identity) if identity else None)
     if not files.paths:
         raise UnreadableError(f"neither a journal nor OTLP JSON lines in {', '.join(map(str, paths))}")
     return files

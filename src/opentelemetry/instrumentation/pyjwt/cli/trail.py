@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opentelemetry.instrumentation.pyjwt import semconv
-from opentelemetry.instrumentation.pyjwt.cli.terminal import fail, failing, files_in, progress, safe
+from opentelemetry.instrumentation.pyjwt.cli.terminal import Identity, fail, failing, files_in, progress, safe
 from opentelemetry.instrumentation.pyjwt.journal.trail import By, Entry, Story, tell
 
 #: Events beyond which there are lines, which need no room in memory, in place of a table.
@@ -40,6 +40,7 @@ def command(
     sub: Annotated[str | None, typer.Option(help="A subject, as the trail names it.", metavar="SUBJECT")] = None,
     client: Annotated[str | None, typer.Option(help="A client, by its client_id or address.", metavar="CLIENT")] = None,
     issuer: Annotated[str | None, typer.Option(help="Only tokens of this issuer.", metavar="ISSUER")] = None,
+    identity: Identity = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the story as JSON.")] = False,
 ) -> None:
     """Tell what happened with one token and its lineage, of one subject, or by one client, in order.
@@ -51,7 +52,7 @@ def command(
         fail("trail needs one of --jti, --sub and --client")
     ((by, value),) = wanted
     with failing():
-        files = files_in(paths)
+        files = files_in(paths, identity)
         with progress(files.size * (2 if by is By.JTI else 1), "Reading") as advance:
             story = tell(files, by, value, issuer, advance)
     with closing(story):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from opentelemetry.instrumentation.pyjwt.cli.terminal import FOUND, failing, files_in, progress, safe
+from opentelemetry.instrumentation.pyjwt.cli.terminal import FOUND, Identity, failing, files_in, progress, safe
 from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
 from opentelemetry.instrumentation.pyjwt.journal.verify import Report, verify
 
@@ -25,6 +25,7 @@ def command(
             help="Checkpoints as the backend received them: OTLP JSON lines, or a token a line.", metavar="FILE"
         ),
     ] = None,
+    identity: Identity = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Verify that no record was changed, removed, inserted or reordered.
@@ -33,7 +34,7 @@ def command(
     """
     with failing():
         keys = Keys.load(public_key or ())
-        files = files_in(paths)
+        files = files_in(paths, identity)
         with progress(files.size, "Verifying") as advance:
             report = verify(files, keys, checkpoints or (), advance)
     if as_json:

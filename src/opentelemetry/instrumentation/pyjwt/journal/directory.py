@@ -32,6 +32,11 @@ class Segment(NamedTuple):
     sealed: bool  #: encrypted, which is done to closed and settled ones
     path: Path
 
+    @property
+    def plain(self) -> Path:
+        """Its path when it is not sealed, after which what belongs to it is named."""
+        return self.path.with_suffix("") if self.sealed else self.path
+
 
 def prepare(directory: Path) -> None:
     """Make the directory if it is not there, and see that nobody else can read or change it.

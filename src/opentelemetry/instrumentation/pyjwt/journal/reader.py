@@ -1,7 +1,7 @@
 """Reads log records: from a journal's segments, and from what a Collector has written of them.
 
-A file is a segment if it is named as the journal names them, ``{stream_id}.{first}.jsonl``, and a copy otherwise.
-Files are read line by line, however large they are.
+A file is a segment if it is named as the journal names them, ``{stream_id}.{first}.jsonl``, and a copy otherwise;
+with ``.age`` behind it, it is sealed. Files are read line by line, however large they are.
 """
 
 from __future__ import annotations
@@ -11,18 +11,22 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt.journal.chain import digest
+
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 Record = dict[str, Any]
 
 #: Bytes of a line beyond which it is taken for no record.
 LONGEST: Final = 64 * 1024 * 1024
 
-_SEGMENT: Final = re.compile(r"([0-9a-f]{32})\.([0-9]{12,})\.jsonl")
+_SEGMENT: Final = re.compile(r"([0-9a-f]{32})\.([0-9]{12,})\.jsonl(?:\.age)?")
 _COPIES: Final = (".json", ".jsonl", ".ndjson")
-_SEALED: Final = ".jsonl.age"
+_SEALED: Final = ".age"
+_NO_IDENTITY: Final = "{} is sealed: name the file of an identity that opens it (--identity)"
 _ASIDE: Final = ("dead-letter", "torn")  # what the journal sets aside; the records are in the segments, too
 
 _INTEGER: Final = re.compile("-?(?:0|[1-9][0-9]{0,18})")  # of 64 bits
@@ -41,6 +45,10 @@ PREV_HASH: Final = "audit.sequence.prev_hash"
 
 class UnreadableError(Exception):
     """What was given cannot be read at all; the text says what and why."""
+
+
+class DamagedError(UnreadableError):
+    """A sealed file is not as it was written."""
 
 
 class NoRecordError(ValueError):
@@ -78,6 +86,7 @@ class Files(NamedTuple):
 
     segments: list[Segment]  #: by folder and stream, in order
     copies: list[Path]
+    identities: Identities | None = None  #: that open what is sealed
 
     @property
     def paths(self) -> list[Path]:
@@ -86,26 +95,40 @@ class Files(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of all of them, as far as they are still there."""
-        return sum(path.stat().st_size for path in self.paths if path.exists())
+        return sum(path.stat().st_size for path in map(present, self.paths) if path is not None)
 
 
-def find(paths: Sequence[Path]) -> Files:
+def find(paths: Sequence[Path], identities: Identities | None = None) -> Files:
     """The files to read in these files and folders (recursively).
 
     Raises:
-        UnreadableError: there is no such path, no right to read it, or a segment is sealed.
+        UnreadableError: there is no such path, no right to read it, or it is sealed, and there are no identities.
     """
     segments: set[Segment] = set()
     copies: set[Path] = set()
-    for path in paths:
-        for file in _files(path):
-            if file.name.endswith(_SEALED):
-                raise UnreadableError(f"{file} is sealed: decrypt it first")
-            if match := _SEGMENT.fullmatch(file.name):
-                segments.add(Segment(file.parent, match[1], int(match[2]), file))
-            else:
-                copies.add(file)
-    return Files(sorted(segments), sorted(copies))
+    found = {file for path in paths for file in _files(path)}
+    for file in sorted(found):
+        if is_sealed(file):
+            if file.with_suffix("") in found:
+                continue  # it is just being sealed: the plain one is there as long as it counts
+            if identities is None:
+                raise UnreadableError(_NO_IDENTITY.format(file))
+        if match := _SEGMENT.fullmatch(file.name):
+            segments.add(Segment(file.parent, match[1], int(match[2]), file))
+        else:
+            copies.add(file)
+    return Files(sorted(segments), sorted(copies), identities)
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file is encrypted, by its name."""
+    return path.suffix == _SEALED
+
+
+def present(path: Path) -> Path | None:
+    """Where a file is now: a segment may have been sealed since it was listed, or be gone."""
+    sealed = path.with_name(path.name + _SEALED)
+    return path if path.exists() else sealed if sealed.exists() else None
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -119,19 +142,22 @@ def _files(path: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(path, onerror=refuse):
         folders[:] = [name for name in folders if name not in _ASIDE]
         for name in names:
-            if name.endswith((*_COPIES, _SEALED)):
+            if name.removesuffix(_SEALED).endswith(_COPIES):
                 yield Path(folder).resolve() / name
 
 
-def lines(path: Path, advance: Callable[[int], object] | None = None) -> Iterator[Line]:
+def lines(
+    path: Path, advance: Callable[[int], object] | None = None, identities: Identities | None = None
+) -> Iterator[Line]:
     """Each line of a file; ``advance`` is told how many bytes were read.
 
     Raises:
         UnreadableError: the file cannot be read.
+        DamagedError: it is sealed, and was changed or cut off behind the last line.
         FileNotFoundError: it is gone.
     """
     try:
-        with open(path, "rb") as file:
+        with _open(path, identities) as file:
             number = 0
             while text := file.readline(LONGEST):
                 number += 1
@@ -148,6 +174,19 @@ def lines(path: Path, advance: Callable[[int], object] | None = None) -> Iterato
         raise
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _open(path: Path, identities: Identities | None) -> BinaryIO:
+    if not is_sealed(path):
+        try:
+            return open(path, "rb")
+        except FileNotFoundError:
+            if (sealed := present(path)) is None:
+                raise
+            path = sealed
+    if identities is None:
+        raise UnreadableError(_NO_IDENTITY.format(path))
+    return identities.open(path)
 
 
 def records(text: bytes) -> list[Record]:

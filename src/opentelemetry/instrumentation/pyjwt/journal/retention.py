@@ -34,4 +34,4 @@ def _remove(segment: Segment, until: float) -> None:
     with held(segment.path) as descriptor:
         if descriptor not in (None, TAKEN) and folder.is_settled(segment) and segment.path.stat().st_mtime < until:
             segment.path.unlink()
-            folder.beside(segment.path, ".position").unlink(missing_ok=True)
+            folder.beside(segment.plain, ".position").unlink(missing_ok=True)

@@ -150,7 +150,7 @@ def _found(
 ) -> Iterator[tuple[_Found, dict[str, Any]] | None]:
     """Each event of ours with its attributes; ``None`` for a line that is no record."""
     for path in files.paths:
-        for line in reader.lines(path, advance):
+        for line in reader.lines(path, advance, files.identities):
             if containing not in line.text or not line.text.strip():
                 continue
             try:

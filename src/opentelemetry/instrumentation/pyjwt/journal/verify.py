@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt.journal import checkpoints, reader
 from opentelemetry.instrumentation.pyjwt.journal.checkpoints import ForgedError, Keys, Known
@@ -23,7 +23,17 @@ from opentelemetry.instrumentation.pyjwt.journal.order import (
     Damage,
     Order,
 )
-from opentelemetry.instrumentation.pyjwt.journal.reader import Files, Link, NoRecordError, Record, Segment
+from opentelemetry.instrumentation.pyjwt.journal.reader import (
+    DamagedError,
+    Files,
+    Link,
+    NoRecordError,
+    Record,
+    Segment,
+)
+
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 #: Problems of one stream that are told, at most.
 PROBLEMS: Final = 100
@@ -168,13 +178,16 @@ def _streams(
 ) -> Iterator[_Stream]:
     for (_, stream_id), segments in groupby(files.segments, key=lambda segment: segment[:2]):
         # Retention may have taken the oldest since they were listed.
-        present = [segment for segment in segments if segment.path.exists()]
+        present = [segment for segment in segments if reader.present(segment.path)]
         if present:
             stream = _Stream(stream_id, present[0].first, keys, known.get(stream_id, {}))
             for segment in present:
-                _read(segment, stream, segment is present[-1], advance)
+                try:
+                    _read(segment, stream, segment is present[-1], files.identities, advance)
+                except DamagedError as error:
+                    stream.order.add_foreign(f"{segment.path.name}: {error}")
             yield stream
-    yield from _copied(files.copies, keys, known, problems, advance)
+    yield from _copied(files, keys, known, problems, advance)
 
 
 def _parse(
@@ -188,10 +201,12 @@ def _parse(
     ]
 
 
-def _read(segment: Segment, stream: _Stream, unfinished: bool, advance: Advance | None) -> None:
+def _read(
+    segment: Segment, stream: _Stream, unfinished: bool, identities: Identities | None, advance: Advance | None
+) -> None:
     """A segment of a journal: what stands in it, in its order."""
     begun = False
-    for line in reader.lines(segment.path, advance):
+    for line in reader.lines(segment.path, advance, identities):
         where = f"{segment.path.name}, line {line.number}"
         if line.torn:
             if not unfinished:
@@ -214,7 +229,7 @@ def _read(segment: Segment, stream: _Stream, unfinished: bool, advance: Advance 
 
 
 def _copied(
-    paths: Sequence[Path],
+    files: Files,
     keys: Keys,
     known: Mapping[str, Mapping[int, Known]],
     problems: list[Problem],
@@ -225,8 +240,8 @@ def _copied(
     with closing(sqlite3.connect("")) as links:  # a temporary file of SQLite's own
         links.execute("PRAGMA journal_mode = OFF")
         links.execute("CREATE TABLE links (stream_id TEXT, number INTEGER, prev_hash TEXT, digest TEXT)")
-        for path in paths:
-            for line in reader.lines(path, advance):
+        for path in files.copies:
+            for line in reader.lines(path, advance, files.identities):
                 if not line.text.strip():
                     continue
                 try:

@@ -27,6 +27,7 @@ from opentelemetry.instrumentation.pyjwt.journal.losses import JournalFull, Loss
 from opentelemetry.instrumentation.pyjwt.journal.policy import Policy
 from opentelemetry.instrumentation.pyjwt.journal.record import Draft, Drafter, SpanIds, envelope
 from opentelemetry.instrumentation.pyjwt.journal.retention import sweep
+from opentelemetry.instrumentation.pyjwt.journal.sealing import Sealer
 from opentelemetry.instrumentation.pyjwt.journal.stream import Stream
 
 _logger = logging.getLogger("opentelemetry.instrumentation.pyjwt")
@@ -45,17 +46,24 @@ class Journal:
     Args:
         resource: gives the resource of what is written, asked once for each stream.
         signer: of checkpoints, if there are to be any.
+        sealer: of segments, if they are to be sealed.
 
     Raises:
         Unusable: the directory cannot be used, or must not.
     """
 
     def __init__(
-        self, directory: Path, policy: Policy, resource: Callable[[], Mapping[str, Any]], signer: Signer | None = None
+        self,
+        directory: Path,
+        policy: Policy,
+        resource: Callable[[], Mapping[str, Any]],
+        signer: Signer | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         folder.prepare(directory)
         self.directory = directory
         self.policy = policy
+        self.sealer = sealer
         self._resource = resource
         self._signer = signer
         self._drafter = Drafter()

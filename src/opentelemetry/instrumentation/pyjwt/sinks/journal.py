@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.pyjwt.config import PREFIX, Settings
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
 from opentelemetry.instrumentation.pyjwt.journal.checkpoint import Signer
 from opentelemetry.instrumentation.pyjwt.journal.policy import Policy
+from opentelemetry.instrumentation.pyjwt.journal.sealing import Sealer
 from opentelemetry.instrumentation.pyjwt.journal.writer import Journal
 from opentelemetry.instrumentation.pyjwt.version import __version__
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
@@ -53,7 +54,11 @@ class JournalSink:
         )
         self.events = tuple(events)
         self.journal = Journal(
-            settings.journal, policy, lambda: resource(logger_provider), _signer(settings.journal_signing_key)
+            settings.journal,
+            policy,
+            lambda: resource(logger_provider),
+            _signer(settings.journal_signing_key),
+            _sealer(settings),
         )
         _measure(self.journal, meter_provider)
 
@@ -88,6 +93,18 @@ def _signer(path: Path | None) -> Signer | None:
     except (ValueError, OSError, ImportError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         _logger.error("%sJOURNAL_SIGNING_KEY: %s: %s; there are no checkpoints.", PREFIX, path, reason)
+        return None
+
+
+def _sealer(settings: Settings, environ: Mapping[str, str] = os.environ) -> Sealer | None:
+    if not settings.journal_recipients:
+        return None
+    # Where OpenTelemetry is told to send no logs, and we are told nothing else, there is no delivery to wait for.
+    kept = settings.journal_endpoint is None and environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() == "none"
+    try:
+        return Sealer(settings.journal_recipients, undelivered=kept)
+    except (ValueError, ImportError) as error:
+        _logger.error("%sJOURNAL_RECIPIENTS: %s; the journal is NOT encrypted.", PREFIX, error)
         return None
 
 
