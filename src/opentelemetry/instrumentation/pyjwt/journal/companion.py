@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
@@ -11,20 +12,35 @@ from opentelemetry.instrumentation.pyjwt import guard
 if TYPE_CHECKING:
     from opentelemetry.instrumentation.pyjwt.journal.writer import Journal
 
-_GRACE: Final = 1.0  # seconds that the end of the process waits for a thread
+_logger = logging.getLogger("opentelemetry.instrumentation.pyjwt")
+
+#: Seconds the end of a process is held up by all of them together, whatever they are doing.
+STOP: Final = 1.8
+_GRACE: Final = 0.5  # of these, for the clockwork
 
 
 class Companion(Protocol):
     def start(self) -> None:
-        """Begin, in this process."""
+        """Begin, in this process. Raises RuntimeError if there can be no thread."""
 
-    def stop(self) -> None:
-        """End, in a second or less: the process is waiting."""
+    def stop(self, timeout: float) -> None:
+        """End, in so many seconds: the process is waiting."""
+
+    def forsake(self) -> None:
+        """In a child of the process: let go of what is the parent's, who goes on with it."""
 
 
 def companions(journal: Journal) -> tuple[Companion, ...]:
-    """All that a journal is accompanied by."""
-    return (Clockwork(journal.tick),)
+    """All that a journal is accompanied by, begun; in the order in which they are to end."""
+    begun: list[Companion] = []
+    for companion in (Clockwork(journal.tick), journal.forwarding(journal)):
+        try:
+            if companion is not None:
+                companion.start()
+                begun.append(companion)
+        except RuntimeError:  # no more threads, or none so late in the interpreter's life
+            _logger.warning("The audit journal in %s has to do without a thread of its own.", journal.directory)
+    return tuple(begun)
 
 
 class Clockwork:
@@ -39,10 +55,13 @@ class Clockwork:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float) -> None:
         self._over.set()
         if self._thread is not threading.current_thread():
-            self._thread.join(_GRACE)
+            self._thread.join(min(timeout, _GRACE))
+
+    def forsake(self) -> None:
+        """There is nothing but the thread, which the child does not have."""
 
     def _run(self) -> None:
         while not self._over.wait(self._seconds):

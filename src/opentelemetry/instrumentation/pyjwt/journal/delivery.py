@@ -44,8 +44,8 @@ class Delivery:
     """Delivers a journal, round by round.
 
     Args:
-        own: the stream of this process: only this one is delivered, and those of processes that are gone. ``None``:
-            every stream.
+        own: gives the stream of this process, or nothing while it has none; asked each round, which delivers this one
+            and those of processes that are gone. ``None``: every stream.
         timeout: seconds one request may take.
         delivered: called with the number of records, each time some were acknowledged.
     """
@@ -55,7 +55,7 @@ class Delivery:
         directory: Path,
         transport: Transport,
         *,
-        own: str | None,
+        own: Callable[[], str] | None,
         timeout: float,
         delivered: Callable[[int], None],
     ) -> None:
@@ -85,10 +85,11 @@ class Delivery:
             OSError: the journal cannot be read.
         """
         seen: set[Path] = set()
+        own = None if self._own is None else self._own()
         for stream, found in segments.streams(self._directory):
             seen.update(segment.path for segment in found)
-            dead = stream != self._own and not segments.is_alive(self._directory, stream)
-            if self._own in (None, stream) or dead:
+            dead = stream != own and not segments.is_alive(self._directory, stream)
+            if own in (None, stream) or dead:
                 # All of them, also after one that is not to be had.
                 finished = [self._segment(segment, closed=dead or segment is not found[-1]) for segment in found]
                 if dead and all(finished):

@@ -1,4 +1,4 @@
-"""What may go: segments that are closed, delivered and old, and the locks of streams that are no more."""
+"""What may go: segments that are closed, delivered and old, and locks of streams that are no more, or never were."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import contextlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from opentelemetry.instrumentation.pyjwt.journal import directory as folder
 from opentelemetry.instrumentation.pyjwt.journal.directory import Segment
+
+_BIRTH: Final = 3600.0  # seconds after which a lock that was about to be made never will be
 
 
 def sweep(directory: Path, retention: float) -> None:
@@ -20,6 +23,8 @@ def sweep(directory: Path, retention: float) -> None:
             _remove(segment, retention)
     locks = {path.name.removesuffix(".lock") for path in directory.glob("*.lock")}
     _remove_locks(directory, locks - folder.segments(directory).keys())
+    for unfinished in directory.glob("*.lock.tmp"):
+        _remove_unfinished(unfinished)
 
 
 def _is_alive(directory: Path, stream_id: str) -> bool:
@@ -45,3 +50,10 @@ def _remove_locks(directory: Path, stream_ids: Iterable[str]) -> None:
             # Held, and none of its segments left: it was looked for before, when the stream may just have begun.
             if free and not any(directory.glob(f"{stream_id}.*.jsonl*")):
                 path.unlink(missing_ok=True)
+
+
+def _remove_unfinished(lock: Path) -> None:
+    """A lock whose process was killed before it had its name."""
+    with folder.held(lock) as free, contextlib.suppress(FileNotFoundError):
+        if free and lock.stat().st_mtime < time.time() - _BIRTH:
+            lock.unlink()
