@@ -50,8 +50,8 @@ def end(demo: subprocess.Popen[str]) -> str:
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """The log records in the file, each of which is the only one in its line."""
-    requests = [json.loads(line) for line in path.read_text().splitlines()]
+    """The log records in the journal, each of which is the only one in its line."""
+    requests = [json.loads(line) for segment in path.glob("*.jsonl") for line in segment.read_text().splitlines()]
     found = []
     for request in requests:
         (resource,) = request["resourceLogs"]
@@ -63,8 +63,8 @@ def records(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("options", [(), ("--proxied",)], ids=["by address", "by proxy"])
 def test_the_demo_shows_the_trail_and_what_stands_out(options: tuple[str, ...], tmp_path: Path) -> None:
-    events, picture = tmp_path / "events.jsonl", tmp_path / "demo.svg"
-    demo = start("--events", events, "--svg", picture, *options)
+    journal, picture = tmp_path / "journal", tmp_path / "demo.svg"
+    demo = start("--journal", journal, "--svg", picture, *options)
     output = end(demo)
     assert demo.returncode == 0, output
 
@@ -80,12 +80,14 @@ def test_the_demo_shows_the_trail_and_what_stands_out(options: tuple[str, ...], 
         r"GET /greeting reads tokens without verifying them, and took 127\.0\.0\.66 for admin",
         r"jwt\.jti=.*jwt\.iss=https://shop\.example",  # on the span
         r"✓ All 21 verdicts the clients expect are there, and no other",
-        r"✓ No token, signature, password or key is in the events, the spans, the service's output",
+        r"✓ jwt-audit verify: intact \(22 records, 1 stream, 1 checkpoint\)",
+        r"✓ With one word of line (\d+) changed in a copy: TAMPERED WITH: 1 problem .*\n +changed: .* record \1: ",
+        r"✓ No token, signature, password or key is in the journal, the spans, the service's output",
     ):
         assert re.search(pattern, output), f"{pattern} is not in\n{output}"
-    assert all(len(line) <= 120 for line in output.splitlines() if str(events) not in line)
+    assert all(len(line) <= 120 for line in output.splitlines() if str(journal) not in line)
 
-    written = records(events)
+    written = records(journal)
     assert Counter(record["eventName"] for record in written) == {
         "jwt.issued": 6,
         "jwt.refreshed": 1,
@@ -93,8 +95,11 @@ def test_the_demo_shows_the_trail_and_what_stands_out(options: tuple[str, ...], 
         "jwt.denied": 3,
         "jwt.rejected": 5,
         "jwt.unverified": 1,
+        "jwt.audit.checkpoint": 1,
     }
     for record in written:
+        if record["eventName"] == "jwt.audit.checkpoint":
+            continue
         assert re.fullmatch("[0-9a-f]{32}", record["traceId"])
         assert re.fullmatch("[0-9a-f]{16}", record["spanId"])
         assert record["timeUnixNano"].isdecimal()
@@ -111,10 +116,11 @@ def test_the_demo_shows_the_trail_and_what_stands_out(options: tuple[str, ...], 
         ("traffic.py", '"rejected: expired"', '"validated"', "✗ Missing: validated, GET /orders by kiosk"),
         ("traffic.py", "forged=True)\n", "forged=False)\n", "✗ Missing: rejected: malformed, GET /admin by alice"),
         ("service.py", "    try:\n", "    print(token)\n    try:\n", "key is in the service's output"),
+        ("proof.py", "line.replace(old, new)", "line", "✗ With one word of line 16 changed in a copy: intact"),
         ("service.py", 'HTTPException(403, "Not', 'HTTPException(418, "Not', "✗ POST /orders was answered with 418"),
         ("service.py", "app = FastAPI", "app = Flask", "NameError: name 'Flask' is not defined"),
     ],
-    ids=["another verdict", "another user", "a leak", "another answer", "no service"],
+    ids=["another verdict", "another user", "a leak", "nothing changed", "another answer", "no service"],
 )
 def test_the_demo_fails_with(file: str, old: str, new: str, message: str, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
@@ -122,14 +128,14 @@ def test_the_demo_fails_with(file: str, old: str, new: str, message: str, tmp_pa
     text = (folder / file).read_text()
     assert old in text
     (folder / file).write_text(text.replace(old, new))
-    demo = start("--events", tmp_path / "events.jsonl", folder=folder)
+    demo = start("--journal", tmp_path / "journal", folder=folder)
     output = end(demo)
     assert demo.returncode == 1, output
     assert message in output
 
 
 def test_the_demo_takes_its_service_along_when_it_is_told_to_end(tmp_path: Path) -> None:
-    demo = start("--events", tmp_path / "events.jsonl")
+    demo = start("--journal", tmp_path / "journal")
     assert demo.stdout is not None
     for line in demo.stdout:
         if "clients call it at" in line:

@@ -65,7 +65,7 @@ def test_what_decides_imports_none_of_what_emits(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["chain", "record", "accountable", "directory", "stream", "retention", "losses", "policy"]
+    "name", ["chain", "record", "accountable", "directory", "locks", "stream", "retention", "losses", "policy"]
 )
 def test_the_journal_s_parts_import_nothing_but_themselves(name: str) -> None:
     path = Path("journal") / f"{name}.py"

@@ -60,28 +60,27 @@ class Service:
 
 
 @contextmanager
-def running_service(endpoint: str, settings: Mapping[str, str], *, trusted_proxies: str = "") -> Iterator[Service]:
+def running_service(endpoint: str, settings: Mapping[str, str]) -> Iterator[Service]:
     """The service, until the block is left; by then it has exported everything.
 
     Args:
-        endpoint: where it sends its telemetry, OTLP over HTTP.
-        settings: its own environment variables.
-        trusted_proxies: see ``OTEL_PYTHON_PYJWT_TRUSTED_PROXIES``.
+        endpoint: where it sends its spans, OTLP over HTTP.
+        settings: further environment variables.
     """
     programs = Path(sys.executable).parent
     instrument, server, app = COMMAND
     environment = {
         # A developer's own OpenTelemetry settings would send the demo's events elsewhere.
         **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
-        **settings,
         "OTEL_SERVICE_NAME": "shop",
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_LOGS_EXPORTER": "none",
         "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_PYTHON_PYJWT_TRUSTED_PROXIES": trusted_proxies,
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
         "PYTHONUNBUFFERED": "1",
+        **settings,
     }
     process = subprocess.Popen(
         # Port 0 is a free one, which the server names in its output. Proxies are the plugin's to judge here.

@@ -1,9 +1,10 @@
 """The demo: a service that knows nothing of telemetry, some traffic, and the audit trail of its tokens.
 
-    python examples/demo/run.py [--events FILE] [--svg FILE]
+    python examples/demo/run.py [--journal DIR] [--svg FILE]
 
 It needs no Collector, no backend and no network. It ends with 0 if the trail says of every token what the
-clients know to be true, and if no token, signature, password or key has left the service.
+clients know to be true, if its integrity can be proved, and if no token, signature, password or key has left the
+service.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from findings import findings
-from otlp_file import Receiver
 from picture import draw
 from process import COMMAND, ServiceFailed, running_service
+from proof import verify, whitewash
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
+from span_receiver import SpanReceiver
 from traffic import CLIENTS, Expected, Traffic, UnexpectedAnswer, play
 from trail import Event, read
 from view import facts_of, list_of, table
@@ -41,18 +43,25 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # stops the service on the way out
     console = _console(for_picture=options.svg is not None)
-    path = options.events or Path(tempfile.mkdtemp(prefix="jwt-audit-demo-")) / "events.jsonl"
+    folder = Path(tempfile.mkdtemp(prefix="jwt-audit-demo-"))
+    journal = options.journal or folder / "journal"
     proxied = options.proxied or not _has_addresses(CLIENTS)
-    key, password = _signing_key(), secrets.token_urlsafe(32)
-    settings = {"SHOP_SIGNING_KEY": key, "SHOP_PASSWORD": password}
-    proxies = "127.0.0.1" if proxied else ""
+    key, password = _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)), secrets.token_urlsafe(32)
+    checkpoint_key, public_key = _checkpoint_keys(folder)
+    settings = {
+        "SHOP_SIGNING_KEY": key,
+        "SHOP_PASSWORD": password,
+        "OTEL_PYTHON_PYJWT_JOURNAL": str(journal),
+        "OTEL_PYTHON_PYJWT_JOURNAL_SIGNING_KEY": str(checkpoint_key),
+        "OTEL_PYTHON_PYJWT_TRUSTED_PROXIES": "127.0.0.1" if proxied else "",
+    }
 
     console.print("A FastAPI service without a line of telemetry in it is started:")
     console.print(Text.assemble(("  $ ", "dim"), (" ".join(COMMAND), "bold")))
     try:
         with (
-            Receiver(path) as receiver,
-            running_service(receiver.endpoint, settings, trusted_proxies=proxies) as service,
+            SpanReceiver() as receiver,
+            running_service(receiver.endpoint, settings) as service,
         ):
             console.print(f"{len(CLIENTS)} clients call it at {service.url}. The trail of its tokens:\n")
             traffic = Traffic(service.url, password, proxied=proxied)
@@ -61,20 +70,22 @@ def main() -> int:
         console.print(Text.assemble(WRONG, str(error)))
         return 1
 
-    events = read(path)
+    events = read(journal)
     _show(console, events, receiver.spans)
     as_expected = _compare(console, traffic.expected, events)
+    proved = _prove(console, journal, public_key, folder / "whitewashed")
     written = {
-        "the events": path.read_text(),
+        "the journal": "".join(path.read_text() for path in journal.iterdir()),
         "the spans": json.dumps(receiver.spans),
         "the service's output": service.output,
         "what you see here": "".join(console.export_text(clear=False).split()),  # lines may be broken anywhere
     }
-    kept = _keeps(console, [*traffic.tokens, password, *key.splitlines()], written)
-    _show_file(console, path)
+    private = [*key.splitlines(), *checkpoint_key.read_text().splitlines()]
+    kept = _keeps(console, [*traffic.tokens, password, *private], written)
+    _show_what_next(console, journal, public_key, events)
     if options.svg:
         draw(console, options.svg, "make demo")
-    return 0 if as_expected and kept else 1
+    return 0 if as_expected and proved and kept else 1
 
 
 # --- what is shown ------------------------------------------------------------------------------------------
@@ -96,11 +107,16 @@ def _show(console: Console, events: list[Event], spans: list[dict[str, object]])
     console.print()
 
 
-def _show_file(console: Console, path: Path) -> None:
-    shown = shlex.quote(str(path))
-    console.print(Text(f"\nThe events are in {shown}, OTLP JSON lines as any OTLP tool reads them:"), soft_wrap=True)
-    look = f"grep jwt.denied {shown} | python3 -m json.tool --json-lines"
-    console.print(Text.assemble(("  $ ", "dim"), (look, "bold")), soft_wrap=True)
+def _show_what_next(console: Console, journal: Path, public_key: Path, events: list[Event]) -> None:
+    jti = next(event.attributes["jwt.jti"] for event in events if event.verdict == "refreshed")
+    shown = shlex.quote(str(journal))
+    console.print(Text("\nThe journal is there to be looked at; each line is a whole OTLP export request:"))
+    for look in (
+        f"jwt-audit trail {shown} --jti {jti}",
+        f"jwt-audit verify {shown} --public-key {shlex.quote(str(public_key))}",
+        f"grep -h jwt.denied {shown}/*.jsonl | python3 -m json.tool --json-lines",
+    ):
+        console.print(Text.assemble(("  $ ", "dim"), (look, "bold")), soft_wrap=True)
 
 
 # --- what must hold -----------------------------------------------------------------------------------------
@@ -128,6 +144,16 @@ def _compare(console: Console, expected: list[Expected], events: list[Event]) ->
     return wanted == seen
 
 
+def _prove(console: Console, journal: Path, public_key: Path, copy: Path) -> bool:
+    """Whether the journal is intact, and a copy in which somebody has changed a word is not."""
+    ours = verify(journal, public_key)
+    console.print(Text.assemble(RIGHT if ours.intact else WRONG, f"jwt-audit verify: {ours.text}"))
+    changed = whitewash(journal, copy)
+    theirs = verify(copy, public_key)
+    console.print(Text.assemble(WRONG if theirs.intact else RIGHT, f"With {changed} changed in a copy: {theirs.text}"))
+    return ours.intact and not theirs.intact
+
+
 def _keeps(console: Console, confidential: Iterable[str], written: Mapping[str, str]) -> bool:
     """Whether nothing confidential, nor a part of it, is in anything that was written."""
     # Header, payload and signature each; what is shorter than a UUID proves nothing.
@@ -148,7 +174,7 @@ def _keeps(console: Console, confidential: Iterable[str], written: Mapping[str, 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=Path, metavar="FILE", help="write the events there, not to a temporary folder")
+    parser.add_argument("--journal", type=Path, metavar="DIR", help="keep it there, not in a temporary folder")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw what is printed")
     parser.add_argument(
         "--proxied",
@@ -176,8 +202,17 @@ def _has_addresses(addresses: Iterable[str]) -> bool:
     return True
 
 
-def _signing_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _checkpoint_keys(folder: Path) -> tuple[Path, Path]:
+    """Files of a new key that signs the journal's checkpoints, and of its public half."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    private, public = folder / "audit.pem", folder / "audit.pub"
+    private.touch(mode=0o600)
+    private.write_text(_pem(key))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+def _pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 

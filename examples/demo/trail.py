@@ -1,4 +1,4 @@
-"""The audit trail: the events, read back from a file of OTLP JSON lines, and their words for people."""
+"""The audit trail: the events, read back from the journal, and their words for people."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ class Event(NamedTuple):
         return jti[:8] if jti else fingerprint[:7] and f"#{fingerprint[:7]}"
 
 
-def read(path: Path) -> list[Event]:
-    """The events in a file of OTLP JSON lines, in the order in which they happened."""
+def read(journal: Path) -> list[Event]:
+    """The events in a journal, in the order in which they happened."""
     records = [
         record
-        for line in path.read_text().splitlines()
+        for segment in journal.glob("*.jsonl")
+        for line in segment.read_text().splitlines()
         for resource in json.loads(line)["resourceLogs"]
         for scope in resource["scopeLogs"]
         for record in scope["logRecords"]
-        if record.get("eventName", "").startswith("jwt.")
+        if record["eventName"] != "jwt.audit.checkpoint"
     ]
     return [
         Event(

@@ -15,7 +15,7 @@ import pytest
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 from opentelemetry.instrumentation.pyjwt.journal import retention, writer
-from opentelemetry.instrumentation.pyjwt.journal.directory import create_lock
+from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
 from tests import isolated
 from tests.journal import book
 from tests.support import KEY, mint
@@ -177,7 +177,7 @@ def test_a_lock_that_never_got_its_name_goes(tmp_path: Path) -> None:
         f"""
     import os, signal
     from pathlib import Path
-    from opentelemetry.instrumentation.pyjwt.journal.directory import create_lock
+    from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
     Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     create_lock(Path({str(tmp_path)!r}), "a" * 32)
     """,

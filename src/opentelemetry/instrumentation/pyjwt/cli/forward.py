@@ -53,11 +53,13 @@ def _deliver(forwarder: Forwarder, path: Path, deadline: float, follow: bool) ->
     """Until nothing is left, unless it is to follow; or until the deadline, or an interrupt from the keyboard."""
     try:
         while True:
+            last = not (follow or segments.pending(path))  # a round is due even so: others may just have delivered it
             wait = forwarder.turn(deadline)
             left = deadline - time.monotonic()
-            if left <= 0 or not (follow or segments.pending(path)):
+            if last or left <= 0:
                 return
-            time.sleep(min(wait, left))
+            if follow or segments.pending(path):
+                time.sleep(min(wait, left))
     except KeyboardInterrupt:
         return
 

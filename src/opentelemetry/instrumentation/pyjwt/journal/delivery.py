@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from opentelemetry.instrumentation.pyjwt.journal import segments
-from opentelemetry.instrumentation.pyjwt.journal.segments import Held, Segment
+from opentelemetry.instrumentation.pyjwt.journal import directory as folder
+from opentelemetry.instrumentation.pyjwt.journal.directory import Segment
+from opentelemetry.instrumentation.pyjwt.journal.locks import is_alive
+from opentelemetry.instrumentation.pyjwt.journal.retention import forget
+from opentelemetry.instrumentation.pyjwt.journal.segments import Held, hold
 from opentelemetry.instrumentation.pyjwt.journal.transport import DELIVERED, FAILED, Answer, Transport
 
 _logger = logging.getLogger("opentelemetry.instrumentation.pyjwt")
@@ -86,26 +90,27 @@ class Delivery:
         """
         seen: set[Path] = set()
         own = None if self._own is None else self._own()
-        for stream, found in segments.streams(self._directory):
-            seen.update(segment.path for segment in found)
-            dead = stream != own and not segments.is_alive(self._directory, stream)
+        for stream, segments in folder.streams(self._directory).items():
+            seen.update(segment.path for segment in segments)
+            dead = stream != own and not is_alive(self._directory, stream)
             if own in (None, stream) or dead:
-                # All of them, also after one that is not to be had.
-                finished = [self._segment(segment, closed=dead or segment is not found[-1]) for segment in found]
-                if dead and all(finished):
-                    segments.forget(self._directory, stream)
+                for segment in segments:  # all of them, also after one that is not to be had
+                    self._segment(segment, closed=dead or segment is not segments[-1])
+            if dead:
+                with suppress(OSError):  # a lock too many harms nobody
+                    forget(self._directory, stream)
         self._done &= seen
         self._unwritten = {path: position for path, position in self._unwritten.items() if path in seen}
 
-    def _segment(self, segment: Segment, *, closed: bool) -> bool:
-        """Deliver what is there of a segment; returns whether that was all there will ever be."""
+    def _segment(self, segment: Segment, *, closed: bool) -> None:
+        """Deliver what is there of a segment, and if it is closed, no more will be."""
         path = segment.path
-        if path in self._done:
-            return True
+        if path in self._done or segment.sealed:
+            return
         try:
-            with segments.hold(path) as held:
+            with hold(path) as held:
                 if held is None:
-                    return False
+                    return
                 position = max(held.position(), self._unwritten.get(path, 0))
                 end = held.size()
                 while position < end and (lines := held.lines(position)):
@@ -113,17 +118,16 @@ class Delivery:
                         position += count
                         self._settle(held, path, position)
                 if not closed:
-                    return False
+                    return
                 if position < end:
                     held.set_aside(position)
                     self.torn += 1
                     self._settle(held, path, end)
         except OSError as error:  # of the disk; those of the network are answers
             self._failure("The journal's segment %s cannot be worked on: %s", path, error)
-            return False
+            return
         if path not in self._unwritten:
             self._done.add(path)
-        return True
 
     def _deliver(self, held: Held, lines: list[bytes]) -> Iterator[int]:
         """Have the lines acknowledged, or those at fault set aside; yields the bytes that are settled, in order."""

@@ -1,20 +1,18 @@
 """The journal's directory: who may have it, what is in it, how much.
 
-``{stream}.{first:012d}.jsonl`` is a segment: records of one stream, the first of them of that number. Its process
-holds a lock on ``{stream}.lock`` for as long as it lives; a segment is closed, and grows no more, once that is free
-or a later segment of its stream exists. ``{segment}.position`` says how many bytes of it have been delivered.
+``{stream}.{first:012d}.jsonl`` is a segment: records of one stream, the first of them of that number, and with
+``.age`` behind it, encrypted. Its process holds a lock on ``{stream}.lock`` for as long as it lives; a segment is
+closed, and grows no more, once that is free or a later segment of its stream exists. ``{segment}.position`` says how
+many bytes of it are settled: delivered, or set aside.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,10 +27,10 @@ class Unusable(Exception):
 class Segment(NamedTuple):
     """A segment as its name tells it."""
 
-    path: Path
     stream_id: str
     first: int  #: sequence number of its first record
-    sealed: bool  #: encrypted, which is done to closed and delivered ones
+    sealed: bool  #: encrypted, which is done to closed and settled ones
+    path: Path
 
 
 def prepare(directory: Path) -> None:
@@ -63,41 +61,48 @@ def lock_path(directory: Path, stream_id: str) -> Path:
     return directory / f"{stream_id}.lock"
 
 
+def beside(segment: Path, suffix: str) -> Path:
+    """A file that belongs to a segment."""
+    return segment.with_name(segment.name + suffix)
+
+
 def create(path: Path) -> int:
     """A new file that only its owner can read, open for appending."""
     return os.open(path, _CREATE, 0o600)
 
 
-def create_lock(directory: Path, stream_id: str) -> int:
-    """The stream's lock, held. It appears under its name when it is held already, or somebody might find it free."""
-    path = lock_path(directory, stream_id)
-    unlocked = path.with_suffix(".lock.tmp")
-    descriptor = create(unlocked)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    unlocked.rename(path)
-    return descriptor
+def as_segment(path: Path) -> Segment | None:
+    """The segment of that name, if it is one's name."""
+    if (match := _SEGMENT.fullmatch(path.name)) is None:
+        return None
+    stream_id, first, sealed = match.groups()
+    return Segment(stream_id, int(first), sealed is not None, path)
 
 
-def segments(directory: Path) -> dict[str, list[Segment]]:
-    """The segments of each stream, in order."""
+def streams(directory: Path) -> dict[str, list[Segment]]:
+    """The segments of each stream, in order. Raises OSError if the directory cannot be read."""
     found: dict[str, list[Segment]] = {}
     with os.scandir(directory) as entries:
-        for entry in entries:
-            if (match := _SEGMENT.fullmatch(entry.name)) is not None:
-                stream_id, first, sealed = match.groups()
-                segment = Segment(Path(entry.path), stream_id, int(first), sealed is not None)
-                found.setdefault(stream_id, []).append(segment)
-    for stream in found.values():
-        stream.sort(key=lambda segment: segment.first)
+        paths = [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
+    for segment in sorted(filter(None, map(as_segment, paths))):
+        found.setdefault(segment.stream_id, []).append(segment)
     return found
 
 
 def position(segment: Path) -> int:
-    """How many of the segment's bytes have been delivered."""
+    """How many of the segment's bytes are settled, as it is noted."""
     try:
-        return int(segment.with_name(f"{segment.name}.position").read_text(encoding="ascii"))
+        return int(beside(segment, ".position").read_bytes())
     except (FileNotFoundError, ValueError):
         return 0
+
+
+def is_settled(segment: Segment) -> bool:
+    """Whether nothing that is in the segment, or was, is left to be delivered."""
+    try:
+        return segment.sealed or position(segment.path) == segment.path.stat().st_size
+    except FileNotFoundError:
+        return True
 
 
 def undelivered(segment: Segment, following: int) -> int:
@@ -121,22 +126,3 @@ def usage(directory: Path) -> int:
             with contextlib.suppress(FileNotFoundError):  # somebody has just delivered it
                 total += os.stat(os.path.join(folder, name)).st_size
     return total
-
-
-@contextmanager
-def held(path: Path) -> Iterator[bool]:
-    """Hold the lock on a file within the block, if it is there and nobody else does."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from typing import Final
 
 from opentelemetry.instrumentation.pyjwt.journal import directory as folder
 from opentelemetry.instrumentation.pyjwt.journal.chain import FIRST
+from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
 from opentelemetry.instrumentation.pyjwt.journal.record import Draft, line, sequenced
 
 _NONE: Final = -1
@@ -41,7 +42,7 @@ class Stream:
         self._retired: deque[int] = deque()  # descriptors of segments that grow no more, to be synced and closed
         self._new = False  # a segment is there that the disk's directory may not have yet
         self._segment = _NONE
-        self._lock = folder.create_lock(directory, self.id)
+        self._lock = create_lock(directory, self.id)
         try:
             self._open()
         except OSError:

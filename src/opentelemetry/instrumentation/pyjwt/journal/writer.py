@@ -130,7 +130,7 @@ class Journal:
         """Records of this process that have not been delivered; within a segment, by their share of its bytes."""
         if (stream := self._stream) is None:
             return 0
-        segments = folder.segments(self.directory).get(stream.id, [])
+        segments = folder.streams(self.directory).get(stream.id, [])
         following = [segment.first for segment in segments[1:]] + [stream.number + 1]
         return sum(map(folder.undelivered, segments, following))
 
