@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from opentelemetry.instrumentation.pyjwt.journal.destination import Destination,
 from opentelemetry.instrumentation.pyjwt.journal.transport import connect
 from opentelemetry.instrumentation.pyjwt.version import __version__
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.metrics import MeterProvider, get_meter
+from opentelemetry.metrics import Counter, MeterProvider, get_meter
 
 #: Seconds between rounds while all goes well.
 INTERVAL: Final = 1.0
@@ -54,12 +55,10 @@ class Forwarder:
         progress: Callable[[int], None] = lambda records: None,
     ) -> None:
         self._transport = connect(destination)
-        self._counter = get_meter("opentelemetry.instrumentation.pyjwt", __version__, meter_provider).create_counter(
-            semconv.RECORDS_FORWARDED, unit="{record}", description="Audit records that the receiver acknowledged."
-        )
         self._delivery = Delivery(
             directory, self._transport, own=own, timeout=destination.timeout, delivered=self._count
         )
+        self._meter_provider = meter_provider
         self._progress = progress
         self._endpoint = without_secrets(destination.endpoint)
         self._failures = 0
@@ -124,6 +123,13 @@ class Forwarder:
         # A journal of very many segments is not looked through every second.
         spent = time.thread_time() - started if self.delivered == delivered else 0.0
         return min(max(INTERVAL, _REST * spent), _LONGEST_WAIT)
+
+    @cached_property
+    def _counter(self) -> Counter:
+        # Made when it is used: a forwarder is made while a record is written, which is not to wait for the SDK's locks.
+        return get_meter("opentelemetry.instrumentation.pyjwt", __version__, self._meter_provider).create_counter(
+            semconv.RECORDS_FORWARDED, unit="{record}", description="Audit records that the receiver acknowledged."
+        )
 
     def _run(self) -> None:
         while True:

@@ -96,8 +96,9 @@ class HttpTransport:
 
     def forsake(self) -> None:
         # Nothing that the parent's thread may have been holding when it was copied: the descriptor alone.
-        if (sock := self._connection.sock) is not None and (descriptor := sock.detach()) != -1:
-            os.close(descriptor)
+        if (sock := self._connection.sock) is not None:
+            with suppress(OSError):
+                os.close(sock.detach())
 
     def _exchange(self, body: bytes, deadline: float) -> Answer:
         connection = self._connection
