@@ -13,7 +13,7 @@ PINS := $(wildcard constraints*.txt)
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS = $(or $(filter constraints-$(VERSION).txt,$(PINS)),constraints.txt)
 
-.PHONY: demo test lint support bench clean
+.PHONY: demo test lint collector support bench clean
 
 demo: .venv/.demo
 	@$(BIN)/python examples/demo/run.py $(ARGS)
@@ -25,6 +25,10 @@ lint: .venv/.dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+# The real one that tests run, built with Go into a cache outside the repository; `make test` asks for it, too.
+collector:
+	@$(PYTHON) collector-config/build.py
 
 # The table in the README, from what the tests see with the oldest and with the newest releases.
 support: .venv/.dev

@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 START = 1_790_000_000_000_000_000
 Record = dict[str, Any]
@@ -82,6 +82,7 @@ class Signer:
         raw = self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.jwk = {"crv": "Ed25519", "kty": "OKP", "x": unpadded(raw)}
         self.kid = unpadded(hashlib.sha256(json.dumps(self.jwk, separators=(",", ":")).encode()).digest())
+        self.private_pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.pem = self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def sign(self, stream_id: str, number: int, hash: str) -> str:  # noqa: A002 - the claim's name
