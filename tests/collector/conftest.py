@@ -54,7 +54,8 @@ def key(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def written(instrument: Callable[..., Trail], key: Path, tmp_path: Path) -> Path:
-    """A journal that is closed: everything that can be in one."""
+def written(instrument: Callable[..., Trail], key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A journal that is closed, and not delivered: everything that can be in one."""
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
     everything.write(instrument, tmp_path / "journal", key.with_name("private.pem"))
     return tmp_path / "journal"

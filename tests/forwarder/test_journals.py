@@ -58,7 +58,7 @@ def test_what_a_dead_process_left_is_adopted(forwarding, tmp_path: Path) -> None
     lock = journal.dead(tmp_path, STREAM)
     early, late = journal.write(tmp_path, STREAM, 1, 5), journal.write(tmp_path, STREAM, 6, 2, tail=b'{"resourceLo')
     with serving() as receiver:
-        forwarder = forwarding(tmp_path, receiver.url, own=OTHER)
+        forwarder = forwarding(tmp_path, receiver.url, own=lambda: OTHER)
         forwarder.turn()
         assert receiver.acknowledged == ids(STREAM, 1, 7)
         assert not lock.exists()
@@ -78,7 +78,7 @@ def test_the_lock_of_a_dead_process_stays_until_all_is_delivered(forwarding, tmp
     journal.write(tmp_path, STREAM, 6, 5)
     with serving() as receiver, open(first, "rb") as busy:
         fcntl.flock(busy, fcntl.LOCK_EX)
-        forwarder = forwarding(tmp_path, receiver.url, own=OTHER)
+        forwarder = forwarding(tmp_path, receiver.url, own=lambda: OTHER)
         forwarder.turn()
         assert receiver.acknowledged == ids(STREAM, 6, 5), "one that is busy holds up the others, or is sent by two"
         assert lock.exists()
@@ -92,7 +92,7 @@ def test_a_process_delivers_its_own_stream_and_leaves_those_of_the_living(forwar
     with journal.writer(tmp_path, STREAM), journal.writer(tmp_path, OTHER), serving() as receiver:
         journal.write(tmp_path, STREAM, 1, 3)
         journal.write(tmp_path, OTHER, 1, 3)
-        forwarding(tmp_path, receiver.url, own=STREAM).turn()
+        forwarding(tmp_path, receiver.url, own=lambda: STREAM).turn()
         assert receiver.acknowledged == ids(STREAM, 1, 3)
         forwarding(tmp_path, receiver.url).turn()  # from the command line: everybody's
         assert receiver.acknowledged == ids(STREAM, 1, 3) + ids(OTHER, 1, 3)

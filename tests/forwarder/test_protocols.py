@@ -6,28 +6,22 @@ import base64
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 from opentelemetry.instrumentation.pyjwt.journal import encoding
-from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from tests import isolated
 from tests.forwarder import journal
+from tests.forwarder.collector import collector
 from tests.forwarder.journal import STREAM, ids
 from tests.forwarder.receiver import Reply, ids_of, serving
 
@@ -144,34 +138,6 @@ def test_without_the_packages_for_protobuf_it_is_json(tmp_path: Path) -> None:
 # --- TLS ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Files of a certificate for the loopback, signed by itself, and of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(timezone.utc)
-    addresses = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    chain, secret = folder / "certificate.pem", folder / "key.pem"
-    chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return str(chain), str(secret)
-
-
 @pytest.mark.parametrize("protocol", ["http/json", "grpc"])
 def test_both_sides_show_certificates(protocol: str, certificate, forwarding, tmp_path: Path) -> None:
     journal.write(tmp_path, STREAM, 1, COUNT)
@@ -198,41 +164,6 @@ def test_a_certificate_that_is_not_there_is_said_at_once(protocol: str, which: s
 
 
 # --- gRPC ---------------------------------------------------------------------------------------------------
-
-
-class Collector(logs_service_pb2_grpc.LogsServiceServicer):
-    """A real gRPC server with the official service."""
-
-    def __init__(self) -> None:
-        self.acknowledged: list[str] = []
-        self.metadata: dict[str, Any] = {}
-        self.behave: Callable[[Any, list[str]], Any] = lambda context, sent: None
-        self.url = ""
-
-    def Export(self, request: Any, context: Any) -> Any:
-        sent = ids_of(json_format.MessageToDict(request))
-        self.metadata = dict(context.invocation_metadata())
-        response = self.behave(context, sent) or logs_service_pb2.ExportLogsServiceResponse()
-        self.acknowledged += sent
-        return response
-
-
-@contextmanager
-def collector(tls: tuple[str, str] | None = None, **options: int) -> Iterator[Collector]:
-    served = Collector()
-    server = grpc.server(ThreadPoolExecutor(2), options=[(f"grpc.{name}", value) for name, value in options.items()])
-    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(served, server)
-    if tls is None:
-        port = server.add_insecure_port("127.0.0.1:0")
-    else:
-        chain, key = (Path(name).read_bytes() for name in tls)
-        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, chain)], chain, True))
-    served.url = f"127.0.0.1:{port}"
-    server.start()
-    try:
-        yield served
-    finally:
-        server.stop(None).wait()
 
 
 def test_it_is_delivered_by_grpc(forwarding, tmp_path: Path) -> None:

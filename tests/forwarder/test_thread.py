@@ -34,7 +34,7 @@ def until(condition, seconds: float = 20) -> None:
 def test_it_delivers_what_is_written_meanwhile_and_what_comes_last(forwarding, tmp_path: Path) -> None:
     journal.write(tmp_path, STREAM, 1, 3)
     with journal.writer(tmp_path, STREAM), serving() as receiver:
-        forwarder = forwarding(tmp_path, receiver.url, own=STREAM)
+        forwarder = forwarding(tmp_path, receiver.url, own=lambda: STREAM)
         forwarder.start()
         until(lambda: receiver.acknowledged == ids(STREAM, 1, 3))
         journal.write(tmp_path, STREAM, 4, 3)
@@ -151,14 +151,14 @@ def test_a_child_has_a_forwarder_of_its_own(tmp_path: Path) -> None:
         from tests.forwarder import journal
         directory, destination = Path({str(tmp_path)!r}), Destination("http/json", {receiver.url!r})
         with journal.writer(directory, journal.STREAM):
-            parent = Forwarder(directory, destination, own=journal.STREAM)
+            parent = Forwarder(directory, destination, own=lambda: journal.STREAM)
             parent.start()
             warnings.simplefilter("ignore", DeprecationWarning)  # of Python, about threads and forks
             child = os.fork()
             if child == 0:
                 with journal.writer(directory, journal.OTHER):
                     journal.write(directory, journal.OTHER, 1, 3)
-                    own = Forwarder(directory, destination, own=journal.OTHER)
+                    own = Forwarder(directory, destination, own=lambda: journal.OTHER)
                     own.start()
                     own.stop()
                     parent.stop()  # which has no thread here
@@ -217,3 +217,24 @@ def test_a_failure_of_ours_is_reported_and_it_goes_on(tmp_path: Path) -> None:
     """)
     assert shown.stdout == "False\n"
     assert shown.stderr.count("Forwarding the journal failed with FileNotFoundError") == 1
+
+
+def test_a_journal_that_takes_long_to_look_through_is_looked_at_less_often(
+    forwarding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = {"now": 0.0, "round": 0.05}
+
+    def thread_time() -> float:
+        clock["now"] += clock["round"]
+        return clock["now"]
+
+    monkeypatch.setattr(time, "thread_time", thread_time)
+    journal.write(tmp_path, STREAM, 1, 3)
+    with serving() as receiver:
+        forwarder = forwarding(tmp_path, receiver.url)
+        assert forwarder.turn() == 1, "there was something to do"
+        assert forwarder.turn() == pytest.approx(5)
+        clock["round"] = 5
+        assert forwarder.turn() == 30
+        clock["round"] = 0.001
+        assert forwarder.turn() == 1

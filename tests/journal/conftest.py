@@ -13,6 +13,12 @@ from opentelemetry.instrumentation.pyjwt.journal.writer import Journal
 from tests.support import Trail
 
 
+@pytest.fixture(autouse=True)
+def not_forwarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is looked at here; tests/forwarder has what is delivered."""
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "journal"

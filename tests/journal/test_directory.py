@@ -75,7 +75,8 @@ def test_a_directory_of_somebody_else_or_one_that_is_read_only_is_refused(
         (directory := tmp_path / "journal").mkdir()
         directory.chmod(mode)
         os.chown(directory, owner, owner)
-    shown = isolated.run(AS_SOMEBODY_ELSE.replace("sys.argv[1]", repr(str(directory))))
+    script = AS_SOMEBODY_ELSE.replace("sys.argv[1]", repr(str(directory)))
+    shown = isolated.run(script, OTEL_LOGS_EXPORTER="none")
     assert said in shown.stderr
     assert shown.stdout == "['jwt.issued']\n"
 

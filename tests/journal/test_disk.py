@@ -138,7 +138,7 @@ def test_a_file_that_can_grow_no_more(policy: str, fsync: str, directory: Path) 
         policy=policy,
         fsync=fsync,
     )
-    check(isolated.run(script), policy, directory, "File too large")
+    check(isolated.run(script, OTEL_LOGS_EXPORTER="none"), policy, directory, "File too large")
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_disk_that_is_full(policy: str, small_disk: Path) -> None:
         policy=policy,
         fsync="interval",
     )
-    check(isolated.run(script), policy, directory, "No space left on device")
+    check(isolated.run(script, OTEL_LOGS_EXPORTER="none"), policy, directory, "No space left on device")
 
 
 def test_no_warning_is_raised_into_the_application(journal: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
 from opentelemetry.instrumentation.pyjwt.journal import retention, writer
 from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
+from tests import isolated
 from tests.journal import book
 from tests.support import KEY, mint
 
@@ -169,6 +171,31 @@ def test_a_sealed_segment_goes_when_it_is_old(tmp_path: Path) -> None:
     assert not sealed.exists()
 
 
+def test_a_lock_that_never_got_its_name_goes(tmp_path: Path) -> None:
+    """Its process was killed; but whoever is about to give it its name is left alone, however slow it is."""
+    killed = isolated.run(
+        f"""
+    import os, signal
+    from pathlib import Path
+    from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
+    Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    create_lock(Path({str(tmp_path)!r}), "a" * 32)
+    """,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    (slow := tmp_path / f"{'b' * 32}.lock.tmp").touch()
+    retention.sweep(tmp_path, DAY)
+    assert left.exists(), "it may be about to be locked"
+    for path in (left, slow):
+        os.utime(path, (time.time() - DAY,) * 2)
+    with slow.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        retention.sweep(tmp_path, 30 * DAY)
+        assert list(tmp_path.iterdir()) == [slow]
+
+
 def test_the_journal_sees_to_it(journal: Any, directory: Path) -> None:
     active = journal(retention="30d")
     old = segment(directory, "a", 1)
@@ -195,8 +222,6 @@ def test_a_thread_does_the_rounds(journal: Any, directory: Path, monkeypatch: py
 
 
 def test_an_envelope_has_the_resource_of_the_environment_where_there_is_no_sdk(directory: Path) -> None:
-    from tests import isolated
-
     script = f"""
     import jwt
     from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor

@@ -5,42 +5,56 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from opentelemetry.instrumentation.pyjwt import guard
 
 if TYPE_CHECKING:
-    from opentelemetry.instrumentation.pyjwt.journal.sealing import Sealer
     from opentelemetry.instrumentation.pyjwt.journal.writer import Journal
 
 _logger = logging.getLogger("opentelemetry.instrumentation.pyjwt")
+
 _SEAL: Final = 60.0  # seconds between looks for what may be sealed
-_GRACE: Final = 1.0  # seconds that the end of the process waits for a thread
+#: Seconds the end of a process is held up by all of them together, whatever they are doing.
+STOP: Final = 1.8
+_GRACE: Final = 0.5  # of these, for a clockwork
 
 
 class Companion(Protocol):
     def start(self) -> None:
-        """Begin, in this process."""
+        """Begin, in this process. Raises RuntimeError if there can be no thread."""
 
-    def stop(self) -> None:
-        """End, in a second or less: the process is waiting."""
+    def stop(self, timeout: float) -> None:
+        """End, in so many seconds: the process is waiting."""
+
+    def forsake(self) -> None:
+        """In a child of the process: let go of what is the parent's, who goes on with it."""
 
 
 def companions(journal: Journal) -> tuple[Companion, ...]:
-    """All that a journal is accompanied by."""
-    rounds = Clockwork(journal.tick)
-    return (rounds,) if journal.sealer is None else (rounds, _sealing(journal.directory, journal.sealer))
+    """All that a journal is accompanied by, begun; in the order in which they are to end."""
+    begun: list[Companion] = []
+    for companion in (Clockwork(journal.tick), _sealing(journal), journal.forwarding(journal)):
+        try:
+            if companion is not None:
+                companion.start()
+                begun.append(companion)
+        except RuntimeError:  # no more threads, or none so late in the interpreter's life
+            _logger.warning("The audit journal in %s has to do without a thread of its own.", journal.directory)
+    return tuple(begun)
 
 
-def _sealing(directory: Path, sealer: Sealer) -> Companion:
+def _sealing(journal: Journal) -> Companion | None:
     """Apart from the other rounds, which do not wait for it."""
+    sealer = journal.sealer
+    if sealer is None:
+        return None
 
     def tick() -> None:
         try:
-            sealer.round(directory, clockwork.over.is_set)
+            sealer.round(journal.directory, clockwork.over.is_set)
         except OSError as error:
-            _logger.error("Not all that is delivered of the journal in %s can be sealed: %s", directory, error)
+            _logger.error("Not all that is delivered of the journal in %s can be sealed: %s", journal.directory, error)
 
     clockwork = Clockwork(tick, _SEAL, "jwt-audit-sealing")
     return clockwork
@@ -59,10 +73,13 @@ class Clockwork:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float) -> None:
         self.over.set()
         if self._thread is not threading.current_thread():
-            self._thread.join(_GRACE)
+            self._thread.join(min(timeout, _GRACE))
+
+    def forsake(self) -> None:
+        """There is nothing but the thread, which the child does not have."""
 
     def _run(self) -> None:
         while not self.over.wait(self._seconds):

@@ -48,8 +48,8 @@ class Delivery:
     """Delivers a journal, round by round.
 
     Args:
-        own: the stream of this process: only this one is delivered, and those of processes that are gone. ``None``:
-            every stream.
+        own: gives the stream of this process, or nothing while it has none; asked each round, which delivers this one
+            and those of processes that are gone. ``None``: every stream.
         timeout: seconds one request may take.
         delivered: called with the number of records, each time some were acknowledged.
     """
@@ -59,7 +59,7 @@ class Delivery:
         directory: Path,
         transport: Transport,
         *,
-        own: str | None,
+        own: Callable[[], str] | None,
         timeout: float,
         delivered: Callable[[int], None],
     ) -> None:
@@ -89,10 +89,11 @@ class Delivery:
             OSError: the journal cannot be read.
         """
         seen: set[Path] = set()
+        own = None if self._own is None else self._own()
         for stream, segments in folder.streams(self._directory).items():
             seen.update(segment.path for segment in segments)
-            dead = stream != self._own and not is_alive(self._directory, stream)
-            if self._own in (None, stream) or dead:
+            dead = stream != own and not is_alive(self._directory, stream)
+            if own in (None, stream) or dead:
                 for segment in segments:  # all of them, also after one that is not to be had
                     self._segment(segment, closed=dead or segment is not segments[-1])
             if dead:

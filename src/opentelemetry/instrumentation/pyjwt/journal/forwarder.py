@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +17,13 @@ from opentelemetry.instrumentation.pyjwt.journal.destination import Destination,
 from opentelemetry.instrumentation.pyjwt.journal.transport import connect
 from opentelemetry.instrumentation.pyjwt.version import __version__
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.metrics import MeterProvider, get_meter
+from opentelemetry.metrics import Counter, MeterProvider, get_meter
 
 #: Seconds between rounds while all goes well.
 INTERVAL: Final = 1.0
 #: Seconds a stop may take, whatever the receiver does.
 STOP: Final = 2.0
+_REST: Final = 100  # times as long as a look at a journal without anything new takes, until the next
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 30.0
 
@@ -34,7 +36,8 @@ class Forwarder:
     Args:
         directory: the journal.
         destination: where to.
-        own: the stream this process writes; ``None`` for every stream, whoever writes it.
+        own: gives the stream this process writes, or nothing while it has none; asked each round. ``None`` for every
+            stream, whoever writes it.
         meter_provider: for ``jwt.audit.records.forwarded``.
         progress: called with the number of records, each time some were acknowledged.
 
@@ -47,17 +50,15 @@ class Forwarder:
         directory: Path,
         destination: Destination,
         *,
-        own: str | None = None,
+        own: Callable[[], str] | None = None,
         meter_provider: MeterProvider | None = None,
         progress: Callable[[int], None] = lambda records: None,
     ) -> None:
         self._transport = connect(destination)
-        self._counter = get_meter("opentelemetry.instrumentation.pyjwt", __version__, meter_provider).create_counter(
-            semconv.RECORDS_FORWARDED, unit="{record}", description="Audit records that the receiver acknowledged."
-        )
         self._delivery = Delivery(
             directory, self._transport, own=own, timeout=destination.timeout, delivered=self._count
         )
+        self._meter_provider = meter_provider
         self._progress = progress
         self._endpoint = without_secrets(destination.endpoint)
         self._failures = 0
@@ -93,13 +94,19 @@ class Forwarder:
                 self._transport.abort()
                 self._thread.join(timeout * 0.1)
 
+    def forsake(self) -> None:
+        """In a child of the process: let go of what is the parent's, who goes on with it."""
+        self._transport.forsake()
+
     def close(self) -> None:
         """Give up the connection. The thread does so when it ends."""
         self._transport.close()
 
     def turn(self, deadline: float = float("inf")) -> float:
         """One round, until ``deadline`` on the monotonic clock; returns the seconds to wait before the next."""
-        self._delivery.deadline = min(self._delivery.deadline, deadline)
+        if deadline < self._delivery.deadline:  # which a stop may be setting right now
+            self._delivery.deadline = deadline
+        delivered, started = self.delivered, time.thread_time()
         try:
             with suppress_instrumentation():
                 self._delivery.round()
@@ -113,7 +120,16 @@ class Forwarder:
         except Interrupted:
             return 0.0
         self._failures = 0
-        return INTERVAL
+        # A journal of very many segments is not looked through every second.
+        spent = time.thread_time() - started if self.delivered == delivered else 0.0
+        return min(max(INTERVAL, _REST * spent), _LONGEST_WAIT)
+
+    @cached_property
+    def _counter(self) -> Counter:
+        # Made when it is used: a forwarder is made while a record is written, which is not to wait for the SDK's locks.
+        return get_meter("opentelemetry.instrumentation.pyjwt", __version__, self._meter_provider).create_counter(
+            semconv.RECORDS_FORWARDED, unit="{record}", description="Audit records that the receiver acknowledged."
+        )
 
     def _run(self) -> None:
         while True:

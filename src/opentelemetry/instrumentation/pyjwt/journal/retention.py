@@ -1,13 +1,16 @@
-"""What may go: segments that are closed, delivered and old, and the locks of streams that are no more."""
+"""What may go: segments that are closed, delivered and old, and locks of streams that are no more, or never were."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Final
 
 from opentelemetry.instrumentation.pyjwt.journal import directory as folder
 from opentelemetry.instrumentation.pyjwt.journal.directory import Segment
 from opentelemetry.instrumentation.pyjwt.journal.locks import TAKEN, held, is_alive
+
+_BIRTH: Final = 3600.0  # seconds after which a lock that was about to be made never will be
 
 
 def sweep(directory: Path, retention: float) -> None:
@@ -17,6 +20,8 @@ def sweep(directory: Path, retention: float) -> None:
             _remove(segment, time.time() - retention)
     for lock in directory.glob("*.lock"):
         forget(directory, lock.name.removesuffix(".lock"))
+    for unfinished in directory.glob("*.lock.tmp"):
+        _remove_unfinished(unfinished)
 
 
 def forget(directory: Path, stream_id: str) -> None:
@@ -35,3 +40,10 @@ def _remove(segment: Segment, until: float) -> None:
         if descriptor not in (None, TAKEN) and folder.is_settled(segment) and segment.path.stat().st_mtime < until:
             segment.path.unlink()
             folder.beside(segment.plain, ".position").unlink(missing_ok=True)
+
+
+def _remove_unfinished(lock: Path) -> None:
+    """A lock whose process was killed before it had its name."""
+    with held(lock) as descriptor:
+        if descriptor not in (None, TAKEN) and lock.stat().st_mtime < time.time() - _BIRTH:
+            lock.unlink()

@@ -6,11 +6,13 @@ never look at a partial success. What they send with is used: the official proto
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from opentelemetry.instrumentation.pyjwt import bounds
+from opentelemetry.instrumentation.pyjwt.journal import encoding
 from opentelemetry.instrumentation.pyjwt.journal.destination import Destination
 
 _logger = logging.getLogger("opentelemetry.instrumentation.pyjwt")
@@ -47,6 +49,9 @@ class Transport(Protocol):
     def close(self) -> None:
         """Give up the connection."""
 
+    def forsake(self) -> None:
+        """In a child of the process: give up its copy of the connection, without a word to the receiver."""
+
 
 def connect(destination: Destination) -> Transport:
     """The transport for a destination; it connects when it first sends.
@@ -61,15 +66,18 @@ def connect(destination: Destination) -> Transport:
             return GrpcTransport(destination)
         except ImportError:
             raise ValueError("protocol grpc needs opentelemetry-exporter-otlp-proto-grpc") from None
-    from opentelemetry.instrumentation.pyjwt.journal import encoding
     from opentelemetry.instrumentation.pyjwt.journal.transport_http import HttpTransport
 
-    if destination.protocol == "http/protobuf":
-        try:
-            return HttpTransport(destination, encoding.Protobuf())
-        except ImportError:  # whoever takes OTLP over HTTP takes both
-            _logger.warning("Without opentelemetry-exporter-otlp-proto-http the journal is sent as http/json.")
-    return HttpTransport(destination, encoding.Json())
+    return HttpTransport(destination, _protobuf() if destination.protocol == "http/protobuf" else encoding.Json())
+
+
+@functools.cache  # and the warning is given once
+def _protobuf() -> encoding.Encoding:
+    try:
+        return encoding.Protobuf()
+    except ImportError:  # whoever takes OTLP over HTTP takes both
+        _logger.warning("Without opentelemetry-exporter-otlp-proto-http the journal is sent as http/json.")
+        return encoding.Json()
 
 
 def accepted(rejected: int, message: str, status: int | None) -> Answer:

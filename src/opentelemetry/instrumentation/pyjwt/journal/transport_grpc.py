@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,10 @@ from opentelemetry.instrumentation.pyjwt.journal.transport import FAILED, LONGES
 
 
 class GrpcTransport:
-    """One channel. Raises ImportError if gRPC is not installed, ValueError if a certificate cannot be used."""
+    """One channel, opened by the first request: gRPC's own threads are none that a process should be forked with.
+
+    Raises ImportError if gRPC is not installed, ValueError if a certificate cannot be used.
+    """
 
     def __init__(self, destination: Destination) -> None:
         import grpc
@@ -27,11 +31,14 @@ class GrpcTransport:
         target = urlsplit(destination.endpoint).netloc or destination.endpoint
         compression = grpc.Compression.NoCompression if destination.compression == "none" else grpc.Compression.Gzip
         if destination.insecure:
-            self._channel = grpc.insecure_channel(target, compression=compression)
+            self._open = partial(grpc.insecure_channel, target, compression=compression)
         else:
-            self._channel = grpc.secure_channel(target, _credentials(grpc, destination), compression=compression)
-        stub: Any = LogsServiceStub
-        self._stub = stub(self._channel)
+            credentials = _credentials(grpc, destination)
+            self._open = partial(grpc.secure_channel, target, credentials, compression=compression)
+        self._stub_of: Any = LogsServiceStub
+        self._channel: Any = None
+        self._stub: Any = None
+        self._closed = False
 
     def send(self, lines: Sequence[bytes], timeout: float) -> Answer:
         try:
@@ -39,7 +46,7 @@ class GrpcTransport:
         except ValueError as error:
             return Answer(REFUSED, str(error))
         try:
-            response = self._stub.Export(message, timeout=timeout, metadata=self._metadata)
+            response = self._service().Export(message, timeout=timeout, metadata=self._metadata)
         except self._grpc.RpcError as error:
             return self._refusal(error)
         except ValueError as error:  # closed by another thread
@@ -47,10 +54,23 @@ class GrpcTransport:
         return accepted(*self._encoding.partial(response), None)
 
     def abort(self) -> None:
-        self._channel.close()
+        self.close()
 
     def close(self) -> None:
-        self._channel.close()
+        self._closed = True
+        if self._channel is not None:
+            self._channel.close()
+
+    def forsake(self) -> None:
+        """gRPC knows by itself that it was forked, and what is done to the channel here would be done to locks."""
+
+    def _service(self) -> Any:
+        if self._channel is None:
+            self._channel = self._open()
+            self._stub = self._stub_of(self._channel)
+        if self._closed:  # before there was a channel
+            self._channel.close()
+        return self._stub
 
     def _refusal(self, error: Any) -> Answer:
         code, details = error.code(), error.details() or ""

@@ -10,6 +10,7 @@ import http.client
 import io
 import json
 import math
+import os
 import socket
 import ssl
 import time
@@ -93,11 +94,20 @@ class HttpTransport:
     def close(self) -> None:
         self._connection.close()
 
+    def forsake(self) -> None:
+        # Nothing that the parent's thread may have been holding when it was copied: the descriptor alone.
+        if (sock := self._connection.sock) is not None:
+            with suppress(OSError):
+                os.close(sock.detach())
+
     def _exchange(self, body: bytes, deadline: float) -> Answer:
         connection = self._connection
         connection.timeout = max(deadline - time.monotonic(), 0.001)
-        if connection.sock is not None:
-            connection.sock.settimeout(connection.timeout)
+        if connection.sock is None and not self._aborted:
+            connection.connect()
+        if self._aborted:  # which could not reach a socket that was not there yet
+            raise ConnectionAbortedError("given up")
+        connection.sock.settimeout(connection.timeout)
         connection.response_class = functools.partial(_Response, deadline=deadline)  # type: ignore[assignment]
         connection.request("POST", self._target, body, self._headers)
         response = connection.getresponse()

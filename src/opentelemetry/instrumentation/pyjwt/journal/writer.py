@@ -22,7 +22,7 @@ from typing import Any, Final
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
 from opentelemetry.instrumentation.pyjwt.journal import directory as folder
 from opentelemetry.instrumentation.pyjwt.journal.checkpoint import Signer
-from opentelemetry.instrumentation.pyjwt.journal.companion import Companion, companions
+from opentelemetry.instrumentation.pyjwt.journal.companion import STOP, Companion, companions
 from opentelemetry.instrumentation.pyjwt.journal.losses import JournalFull, Losses
 from opentelemetry.instrumentation.pyjwt.journal.policy import Policy
 from opentelemetry.instrumentation.pyjwt.journal.record import Draft, Drafter, SpanIds, envelope
@@ -47,6 +47,7 @@ class Journal:
         resource: gives the resource of what is written, asked once for each stream.
         signer: of checkpoints, if there are to be any.
         sealer: of segments, if they are to be sealed.
+        forwarding: makes what delivers the journal, if anything does; once in each process that writes.
 
     Raises:
         Unusable: the directory cannot be used, or must not.
@@ -59,11 +60,13 @@ class Journal:
         resource: Callable[[], Mapping[str, Any]],
         signer: Signer | None = None,
         sealer: Sealer | None = None,
+        forwarding: Callable[[Journal], Companion | None] = lambda journal: None,
     ) -> None:
         folder.prepare(directory)
         self.directory = directory
         self.policy = policy
         self.sealer = sealer
+        self.forwarding = forwarding
         self._resource = resource
         self._signer = signer
         self._drafter = Drafter()
@@ -79,6 +82,8 @@ class Journal:
         if self._stream is not None:
             self._stream.close()
         self._stream = None
+        for companion in self._companions:
+            companion.forsake()
         self._companions = ()
         self._lock = threading.RLock()  # held by one job at a time
         self._owner = 0  # the thread whose job it is
@@ -108,14 +113,22 @@ class Journal:
             raise refusal
 
     def stop(self) -> None:
-        """The last checkpoint, all synced, the lock free. What is written later begins another stream."""
+        """The last checkpoint, all synced, the lock free, and delivered what can be in the time that is given to it.
+
+        What is written later begins another stream.
+        """
+        deadline = time.monotonic() + STOP
         atexit.unregister(self.stop)
         self.stopped = True
+        self._exclusively(self._finish)  # after it nothing begins that is not ended below
         for companion in self._companions:
-            companion.stop()
+            companion.stop(max(deadline - time.monotonic(), 0.0))
         self._companions = ()
-        self._exclusively(self._finish)
         self.losses.complain(at_last=True)
+
+    def stream_id(self) -> str:
+        """The stream this process writes now; empty while there is none."""
+        return "" if (stream := self._stream) is None else stream.id
 
     def pending(self) -> int:
         """Records of this process that have not been delivered; within a segment, by their share of its bytes."""
@@ -197,13 +210,6 @@ class Journal:
         """A stream for this process, and the threads that go with it."""
         if not self._companions and not self.stopped:
             self._companions = companions(self)
-            for companion in self._companions:
-                try:
-                    companion.start()
-                except RuntimeError:  # no more threads, or none so late in the interpreter's life
-                    _logger.warning(
-                        "The audit journal in %s is not looked after: no thread could be started.", self.directory
-                    )
         try:
             folder.prepare(self.directory)
         except folder.Unusable as unusable:

@@ -11,12 +11,15 @@ from urllib.parse import unquote
 
 from opentelemetry._logs import LoggerProvider, get_logger_provider
 from opentelemetry.context import Context
-from opentelemetry.instrumentation.pyjwt import semconv
+from opentelemetry.instrumentation.pyjwt import guard, semconv
 from opentelemetry.instrumentation.pyjwt.config import PREFIX, Settings
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
 from opentelemetry.instrumentation.pyjwt.journal.checkpoint import Signer
+from opentelemetry.instrumentation.pyjwt.journal.destination import Destination
+from opentelemetry.instrumentation.pyjwt.journal.forwarder import Forwarder
 from opentelemetry.instrumentation.pyjwt.journal.policy import Policy
 from opentelemetry.instrumentation.pyjwt.journal.sealing import Sealer
+from opentelemetry.instrumentation.pyjwt.journal.transport import connect
 from opentelemetry.instrumentation.pyjwt.journal.writer import Journal
 from opentelemetry.instrumentation.pyjwt.version import __version__
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
@@ -59,6 +62,7 @@ class JournalSink:
             lambda: resource(logger_provider),
             _signer(settings.journal_signing_key),
             _sealer(settings),
+            _forwarding(settings, meter_provider),
         )
         _measure(self.journal, meter_provider)
 
@@ -96,16 +100,47 @@ def _signer(path: Path | None) -> Signer | None:
         return None
 
 
+def _forwarded(settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Whether there is a delivery: where OpenTelemetry is told to send no logs, only if we are told where to."""
+    return settings.journal_endpoint is not None or environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() != "none"
+
+
 def _sealer(settings: Settings, environ: Mapping[str, str] = os.environ) -> Sealer | None:
     if not settings.journal_recipients:
         return None
-    # Where OpenTelemetry is told to send no logs, and we are told nothing else, there is no delivery to wait for.
-    kept = settings.journal_endpoint is None and environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() == "none"
     try:
-        return Sealer(settings.journal_recipients, undelivered=kept)
+        return Sealer(settings.journal_recipients, undelivered=not _forwarded(settings, environ))
     except (ValueError, ImportError) as error:
         _logger.error("%sJOURNAL_RECIPIENTS: %s; the journal is NOT encrypted.", PREFIX, error)
         return None
+
+
+def _forwarding(
+    settings: Settings, meter_provider: MeterProvider | None, environ: Mapping[str, str] = os.environ
+) -> Callable[[Journal], Forwarder | None]:
+    """What makes a process's forwarder, if there is where to forward to."""
+    if not _forwarded(settings, environ):
+        return lambda journal: None
+    try:
+        destination = Destination.load(settings.journal_endpoint, settings.journal_protocol, environ)
+        connect(destination).close()  # which only sees whether it could, and imports what it takes
+    except Exception as error:
+        reason = error if isinstance(error, ValueError) else type(error).__name__  # others may quote credentials
+        _logger.error(
+            "The journal is not forwarded: %s (%sJOURNAL_ENDPOINT, _PROTOCOL, or else OTEL_EXPORTER_OTLP_*).",
+            reason,
+            PREFIX,
+        )
+        return lambda journal: None
+
+    def forwarder(journal: Journal) -> Forwarder | None:
+        try:
+            return Forwarder(journal.directory, destination, own=journal.stream_id, meter_provider=meter_provider)
+        except Exception as error:  # a certificate that is gone: no reason to lose the record that is just written
+            guard.report(error, "Forwarding the journal")
+            return None
+
+    return forwarder
 
 
 # Instruments cannot be taken back, and a second one of the same name would be another: each provider has them once.
