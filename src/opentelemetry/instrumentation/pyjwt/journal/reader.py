@@ -1,14 +1,16 @@
 """Reads log records: from a journal's segments, and from what a Collector has written of them.
 
-A file is a segment if it is named as the journal names them, ``{stream_id}.{first}.jsonl``, and a copy otherwise.
-Files are read line by line, however large they are.
+A file is a segment if it is named as the journal names them, ``{stream_id}.{first}.jsonl``, and a copy otherwise;
+with ``.gz`` behind its name, it is compressed. Files are read line by line, however large they are.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,8 +22,9 @@ Record = dict[str, Any]
 #: Bytes of a line beyond which it is taken for no record.
 LONGEST: Final = 64 * 1024 * 1024
 
-_SEGMENT: Final = re.compile(r"([0-9a-f]{32})\.([0-9]{12,})\.jsonl")
-_COPIES: Final = (".json", ".jsonl", ".ndjson")
+_GZIP: Final = ".gz"
+_SEGMENT: Final = re.compile(r"([0-9a-f]{32})\.([0-9]{12,})\.jsonl(?:\.gz)?")
+_COPIES: Final = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 _SEALED: Final = ".jsonl.age"
 _ASIDE: Final = ("dead-letter", "torn")  # what the journal sets aside; the records are in the segments, too
 
@@ -112,6 +115,8 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path.resolve()
         return
+    if path.name in _ASIDE:  # as a shell's pattern names them
+        return
 
     def refuse(error: OSError) -> None:
         raise UnreadableError(f"{error.filename} cannot be read: {error.strerror}") from error
@@ -131,8 +136,8 @@ def lines(path: Path, advance: Callable[[int], object] | None = None) -> Iterato
         FileNotFoundError: it is gone.
     """
     try:
-        with open(path, "rb") as file:
-            number = 0
+        with open(path, "rb") as raw, gzip.open(raw) if path.suffix == _GZIP else raw as file:
+            number = at = 0
             while text := file.readline(LONGEST):
                 number += 1
                 whole = text.endswith(b"\n")
@@ -141,11 +146,17 @@ def lines(path: Path, advance: Callable[[int], object] | None = None) -> Iterato
                 while not whole and (rest := file.readline(LONGEST)):
                     length += len(rest)
                     whole = rest.endswith(b"\n")
+                reached = at + length if file is raw else raw.tell()
                 if advance is not None:
-                    advance(length)
+                    advance(reached - at)
+                at = reached
                 yield Line(number, text.removesuffix(b"\n"), not whole)
+                if not whole:
+                    return  # what has been written since is the rest of it
     except FileNotFoundError:
         raise
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UnreadableError(f"{path} is no gzip file, or not a whole one") from None
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -243,15 +254,3 @@ def link_of(record: Record, attributes: dict[str, Any]) -> Link | None:
         return Link(stream_id, number, prev_hash, digest(record))
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise NoRecordError(f"no canonical form: {error}") from None
-
-
-def as_written(record: Record) -> Record:
-    """A record of a Collector's copy as the journal wrote it.
-
-    What protobuf takes for absent (empty ids, zeros) may have come or gone on the way: the journal writes nothing of
-    it but the flags of a span.
-    """
-    found = {name: value for name, value in record.items() if value not in ("", 0, "0", [], {}, None)}
-    if "traceId" in found:
-        found.setdefault("flags", 0)
-    return found

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import INT64_MAX
-from opentelemetry.instrumentation.pyjwt.journal import reader
+from opentelemetry.instrumentation.pyjwt.journal import copies, reader
 from opentelemetry.instrumentation.pyjwt.journal.reader import Files, Record
 
 Advance = Callable[[int], object]
@@ -151,19 +151,23 @@ def _found(
     """Each event of ours with its attributes; ``None`` for a line that is no record."""
     for path in files.paths:
         for line in reader.lines(path, advance):
-            if containing not in line.text or not line.text.strip():
+            if containing not in line.text or not line.text.strip() or line.text.startswith(copies.SIGNALS):
                 continue
             try:
-                for record in reader.records(line.text):
-                    attributes = reader.attributes_of(record)
-                    found = _as_found(record, attributes)
-                    if found.event in semconv.EVENTS and (
-                        issuer is None or attributes.get(semconv.ISS, issuer) == issuer
-                    ):
-                        yield found, attributes
+                records = reader.records(line.text)
             except ValueError:
                 if not line.torn:
                     yield None
+                continue
+            for record in records:  # a line of a copy may hold others' as well
+                try:
+                    attributes = reader.attributes_of(record)
+                    found = _as_found(record, attributes)
+                except ValueError:
+                    yield None
+                    continue
+                if found.event in semconv.EVENTS and (issuer is None or attributes.get(semconv.ISS, issuer) == issuer):
+                    yield found, attributes
 
 
 def _as_found(record: Record, attributes: dict[str, Any]) -> _Found:
