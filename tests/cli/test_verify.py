@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def test_without_a_key_it_says_what_was_not_checked(stream: Stream, tmp_path: Pa
     assert "The chain alone was checked" in done.stderr
 
 
+def test_how_much_no_checkpoint_covers_is_said(stream: Stream, tmp_path: Path) -> None:
+    for said in ("1 record", "2 records"):
+        stream.write()
+        stream.save(tmp_path / "journal")
+        done = run(tmp_path / "journal", "--public-key", tmp_path / "key.pem")
+        assert done.exit_code == 0
+        assert done.stderr == f"The chain alone was checked of {said} behind the last checkpoint.\n"
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_tampered_with(as_json: bool, stream: Stream, tmp_path: Path) -> None:
     path = tmp_path / "journal" / stream.name(0)
@@ -62,8 +72,10 @@ def test_tampered_with(as_json: bool, stream: Stream, tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_said(stream: Stream, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "torn.json.gz").write_bytes(gzip.compress(line_of(stream.records[0]))[:-9])
     for arguments, said in (
         (["nowhere"], "nowhere cannot be read: No such file or directory"),
+        ([tmp_path / "torn.json.gz"], "torn.json.gz is no gzip file, or not a whole one"),
         ([tmp_path / "empty"], "neither a journal nor OTLP JSON lines"),
         ([tmp_path / "journal", "--public-key", "nowhere"], "nowhere cannot be read"),
         ([tmp_path / "journal", "--public-key", tmp_path / "received.jsonl"], "no Ed25519 public key"),

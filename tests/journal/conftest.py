@@ -10,6 +10,8 @@ import pytest
 
 from opentelemetry.instrumentation.pyjwt import audit
 from opentelemetry.instrumentation.pyjwt.journal.writer import Journal
+from tests.journal.checking import SIGNER
+from tests.journal.writing import Stream, some
 from tests.support import Trail
 
 
@@ -35,6 +37,19 @@ def journal(directory: Path, instrument: Callable[..., Trail]) -> Callable[..., 
         return audit.active._journal.journal
 
     return switch_on
+
+
+@pytest.fixture
+def stream() -> Stream:
+    """100 records that no code of the product has written; segments begin with 1, 41 and 81."""
+    return some(Stream(SIGNER), 100, every=15, rotate=40)
+
+
+@pytest.fixture
+def archive(stream: Stream, tmp_path: Path) -> Path:
+    """The stream on disk."""
+    stream.save(tmp_path / "journal")
+    return tmp_path / "journal"
 
 
 @pytest.fixture

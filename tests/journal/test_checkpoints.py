@@ -54,6 +54,7 @@ def proofs(directory: Path, key: ed25519.Ed25519PrivateKey) -> list[int]:
                     "stream_id": stream_id,
                     "number": one["audit.sequence.number"],
                     "hash": one["audit.sequence.prev_hash"],
+                    "digest": book.hashed(one.raw),
                     "iat": int(one.raw["timeUnixNano"]) // 10**9,
                 }
                 assert jwt.get_unverified_header(proof) == {"alg": "EdDSA", "typ": "JWT", "kid": thumbprint}

@@ -8,6 +8,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
+from opentelemetry.instrumentation.pyjwt.journal.files import find
+from opentelemetry.instrumentation.pyjwt.journal.verify import verify
 from tests.isolated import ROOT
 from tests.journal import book
 
@@ -21,6 +24,7 @@ def test_nothing_that_was_answered_for_is_lost(directory: Path, tmp_path: Path) 
         command = [sys.executable, program, directory, told, str((RUNS + 1) // 2), str(seed)]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path}, timeout=30 + RUNS)
     streams = book.read(directory, parse=False)
+    assert verify(find([directory]), Keys()).problems == []
     written = Counter(f"{one['event']} {one['jwt.jti']}" for stream in streams.values() for one in stream)
     answered = told.read_text(encoding="ascii").splitlines()
     assert len(answered) > 50 * RUNS, "they have hardly run"

@@ -8,20 +8,22 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
+from opentelemetry.instrumentation.pyjwt.journal import copies
 from opentelemetry.instrumentation.pyjwt.journal import verify as verifying
 from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
-from opentelemetry.instrumentation.pyjwt.journal.reader import find
+from opentelemetry.instrumentation.pyjwt.journal.files import find
 from opentelemetry.instrumentation.pyjwt.journal.verify import Report, verify
-from tests.journal import mutations
-from tests.journal.mutations import Files, Mutation, OutsideError
+from tests.journal.forgeries import FORGERIES
+from tests.journal.mutations import ACCIDENTS, Files, Mutation, OutsideError
 from tests.journal.writing import Signer, Stream, copied, line_of, some
 
+ALL = {**ACCIDENTS, **FORGERIES}
 SHORT = 60
 WANTED = int(os.environ.get("JOURNAL_MUTATIONS", SHORT))
 BATCHES = 3 if WANTED == SHORT else 10  # for workers to share
@@ -30,9 +32,11 @@ SEED = 0 if WANTED == SHORT else random.SystemRandom().getrandbits(32)
 
 @pytest.fixture(autouse=True, scope="module")
 def _each_line_is_parsed_once() -> Iterator[None]:
-    """Most lines are the same from case to case, and parsing them is nearly all of the work."""
+    """Most lines are the same from case to case, and what they hold and whether it is signed is nearly all the work."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verifying, "_parse", lru_cache(20_000)(verifying._parse))
+        patch.setattr(copies, "records", lru_cache(1_000)(copies.records))
+        patch.setattr(Keys, "claims", lru_cache(1_000)(Keys.claims))
         yield
 
 
@@ -48,8 +52,8 @@ class Journal:
         ]
         self.folder = folder / "journal"
         self.files: Files = {path.name: path.read_bytes() for stream in streams for path in stream.save(self.folder)}
-        self.key = folder / "key.pem"
-        self.key.write_bytes(signer.pem)
+        (folder / "key.pem").write_bytes(signer.pem)
+        self.keys = Keys.load([folder / "key.pem"])
         self.received = folder / "received.jsonl"
         known = [copied(record) for stream in streams for record in stream.checkpoints()]
         self.received.write_bytes(b"".join(line_of(*known[at : at + 5]) for at in range(0, len(known), 5)))
@@ -64,20 +68,20 @@ class Journal:
                 path.write_bytes(files[name])
 
     def verify(self) -> Report:
-        return verify(find([self.folder]), Keys.load([self.key]), [self.received])
+        return verify(find([self.folder]), self.keys, [self.received])
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_every_mutation_is_reported(batch: int, tmp_path: Path) -> None:
+def test_every_mutation_is_reported(batch: int, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     dice = random.Random(f"{SEED} {batch}")
     journal = Journal(tmp_path, dice)
     untouched = journal.verify()
     assert untouched.intact
     assert untouched.records == 1000
     kinds: Counter[str] = Counter()
-    done = 0
-    while done < WANTED / BATCHES:
-        (mutation,) = dice.choices([*mutations.ALL], [*mutations.ALL.values()])
+    done: Counter[str] = Counter()
+    while done.total() < WANTED / BATCHES:
+        (mutation,) = dice.choices([*ALL], [*ALL.values()])
         files = dict(journal.files)
         what = _mutated(mutation, dice, files)
         if what is None or files == journal.files:
@@ -86,10 +90,12 @@ def test_every_mutation_is_reported(batch: int, tmp_path: Path) -> None:
         report = journal.verify()
         assert not report.intact, f"{mutation.__name__}: {what} (seed {SEED}, batch {batch})"
         kinds.update({problem.kind for problem in report.problems})
-        done += 1
+        done[mutation.__name__] += 1
     journal.put(journal.files)
     assert journal.verify() == untouched
     assert kinds.keys() >= {"changed", "removed"}
+    for name, counted in (("done", done), ("reported", kinds)):
+        record_property(name, dict(counted))
 
 
 def _mutated(mutation: Mutation, dice: random.Random, files: Files) -> str | None:
@@ -104,7 +110,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Journal:
     return Journal(tmp_path_factory.mktemp("shared"), random.Random(0))
 
 
-@pytest.mark.parametrize("mutation", mutations.ALL, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("mutation", ALL, ids=lambda one: one.__name__)
 def test_each_kind_of_mutation_is_reported(mutation: Mutation, shared: Journal) -> None:
     """However few are done in all."""
     dice = random.Random(mutation.__name__)

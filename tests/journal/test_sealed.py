@@ -9,9 +9,9 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from opentelemetry.instrumentation.pyjwt.journal import reader, trail
+from opentelemetry.instrumentation.pyjwt.journal import files, trail
 from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
-from opentelemetry.instrumentation.pyjwt.journal.reader import UnreadableError, find
+from opentelemetry.instrumentation.pyjwt.journal.files import UnreadableError, find
 from opentelemetry.instrumentation.pyjwt.journal.sealing import Sealer
 from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 from opentelemetry.instrumentation.pyjwt.journal.verify import Report, verify
@@ -176,7 +176,7 @@ def test_a_sealed_copy_is_read_too(stream: Stream, tmp_path: Path, keys: Keys) -
 def test_no_thread_and_no_file_is_left_of_what_is_not_read_to_its_end(journal: Path, stream: Stream) -> None:
     before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
-        lines = reader.lines(sealed(journal, stream, 0), None, identities())
+        lines = files.lines(sealed(journal, stream, 0), None, identities())
         assert next(lines).number == 1
         lines.close()
     assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before

@@ -321,7 +321,7 @@ def test_a_large_segment_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     (tmp_path / "identity").write_text(str(IDENTITY))
     shown = isolated.run(f"""
     import pathlib, pyrage
-    from opentelemetry.instrumentation.pyjwt.journal import reader
+    from opentelemetry.instrumentation.pyjwt.journal import files
     from opentelemetry.instrumentation.pyjwt.journal.sealing import Sealer
     from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
     def peak():
@@ -331,8 +331,8 @@ def test_a_large_segment_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     identities = Identities.load([folder / "identity"])
     before = peak()
     assert Sealer([{RECIPIENT!r}], undelivered=True).round(folder) == 1
-    (segment,) = reader.find([folder], identities).segments
-    print(sum(1 for _ in reader.lines(segment.path, None, identities)), peak() - before)
+    (segment,) = files.find([folder], identities).segments
+    print(sum(1 for _ in files.lines(segment.path, None, identities)), peak() - before)
     """)
     count, grown = map(int, shown.stdout.split())
     assert count == 32 * 2**20 // len(text)

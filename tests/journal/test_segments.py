@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,8 +15,12 @@ from typing import Any
 import pytest
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
+from opentelemetry.instrumentation.pyjwt.journal import directory as folder
 from opentelemetry.instrumentation.pyjwt.journal import retention, writer
+from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
+from opentelemetry.instrumentation.pyjwt.journal.files import find
 from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
+from opentelemetry.instrumentation.pyjwt.journal.verify import verify
 from tests import isolated
 from tests.journal import book
 from tests.support import KEY, mint
@@ -95,6 +100,62 @@ def test_threads_share_a_stream(journal: Any, directory: Path) -> None:
         mine = [one["jwt.jti"] for one in stream if one["jwt.jti"].startswith(f"{name}-")]
         assert mine == [f"{name}-{number}" for number in range(50)]
     assert active.written == 400
+
+
+def test_nothing_is_written_to_a_segment_once_another_may_follow_it(
+    journal: Any, directory: Path, turn_back: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler raises when the new segment is there and nobody knows it yet."""
+    active = journal(rotate="1h")
+    mint()
+    real, (segment,) = folder.create, directory.glob("*.jsonl")
+    size = segment.stat().st_size
+
+    def create(path: Path) -> int:
+        descriptor = real(path)
+        monkeypatch.undo()
+        os.close(descriptor)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "create", create)
+    turn_back(active, 3600)
+    with pytest.raises(KeyboardInterrupt):
+        active.tick()
+    mint()
+    assert segment.stat().st_size == size
+    assert sorted(names(directory)) == [1, 1, 2]
+    assert len(book.read(directory)) == 2
+    assert verify(find([directory]), Keys()).intact
+
+
+def test_a_line_that_is_torn_is_the_last_of_its_stream(
+    journal: Any, directory: Path, turn_back: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has taken half of it, and does not let it be taken back."""
+    active = journal(rotate="1h")
+    mint()
+    real, (segment,) = os.write, directory.glob("*.jsonl")
+    size = segment.stat().st_size
+
+    def half(descriptor: int, data: bytes) -> int:
+        if os.fstat(descriptor).st_size > size:
+            raise OSError(errno.EIO, "broken")
+        return real(descriptor, data[: len(data) // 2])
+
+    def no(*_: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        patch.setattr(os, "ftruncate", no)
+        mint()
+    assert segment.stat().st_size > size
+    turn_back(active, 3600)
+    active.tick()
+    mint()
+    assert names(directory) == [1, 1]
+    report = verify(find([directory]), Keys())
+    assert (report.problems, report.records, report.streams) == ([], 2, 2)
 
 
 # --- The disk ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opentelemetry.instrumentation.pyjwt.journal.reader import find
+from opentelemetry.instrumentation.pyjwt.journal.files import find
 from opentelemetry.instrumentation.pyjwt.journal.trail import By, tell
 from tests.journal.writing import Stream, copied, line_of
 
@@ -83,6 +83,17 @@ def test_in_order_and_each_event_once_from_journals_and_copies(stream: Stream, t
     assert story(tmp_path / "copy.json", By.JTI, "r2") == expected
     with closing(tell(find([tmp_path]), By.SUB, "alice")) as found:
         assert found.unreadable == 1
+
+
+def test_among_what_others_write(stream: Stream, tmp_path: Path) -> None:
+    stream.save(tmp_path / "journal")
+    expected = story(tmp_path / "journal", By.JTI, "r2")
+    alien = {"attributes": [{"key": "null", "value": {}}]}
+    lines = b"".join(line_of(alien, copied(one)) for one in stream.records)
+    (tmp_path / "copy.json").write_bytes(b'{"resourceSpans":[]}\n' + lines)
+    assert story(tmp_path / "copy.json", By.JTI, "r2") == expected
+    with closing(tell(find([tmp_path]), By.SUB, "alice")) as found:
+        assert found.unreadable == len(stream.records)
 
 
 def test_a_lineage_that_goes_in_circles_ends(tmp_path: Path) -> None:

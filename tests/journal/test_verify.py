@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opentelemetry.instrumentation.pyjwt.journal import order, reader
-from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
-from opentelemetry.instrumentation.pyjwt.journal.reader import UnreadableError, find
-from opentelemetry.instrumentation.pyjwt.journal.verify import Report, verify
-from tests.journal.writing import Record, Signer, Stream, copied, line_of, some
-
-SIGNER = Signer()
+from opentelemetry.instrumentation.pyjwt.journal import order
+from tests.journal.checking import SIGNER, checked, edit, found, lines_in
+from tests.journal.writing import Record, Stream, copied, line_of, some
 
 
-def checked(*paths: Path, key: bool = True, received: Path | None = None, tmp: Path | None = None) -> Report:
-    keys = Keys()
-    if key:
-        file = (tmp or paths[0].parent) / "key.pem"
-        file.write_bytes(SIGNER.pem)
-        keys = Keys.load([file])
-    return verify(find(paths), keys, [received] if received else [])
-
-
-def found(report: Report) -> list[tuple[str, int | None]]:
-    return [(problem.kind, problem.sequence) for problem in report.problems]
-
-
-def lines_in(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines(keepends=True)
-
-
-@pytest.fixture
-def stream() -> Stream:
-    """100 records; segments begin with 1, 41 and 81."""
-    return some(Stream(SIGNER), 100, every=15, rotate=40)
-
-
-@pytest.fixture
-def journal(stream: Stream, tmp_path: Path) -> Path:
-    stream.save(tmp_path / "journal")
-    return tmp_path / "journal"
-
-
-def edit(path: Path, change: Any) -> None:
-    lines = lines_in(path)
-    change(lines)
-    path.write_bytes(b"".join(lines))
-
-
-def test_an_untouched_journal_is_intact(stream: Stream, journal: Path) -> None:
-    report = checked(journal)
+def test_an_untouched_journal_is_intact(stream: Stream, archive: Path) -> None:
+    report = checked(archive)
     assert report.as_json() == {
         "intact": True,
         "records": 100,
@@ -62,7 +22,7 @@ def test_an_untouched_journal_is_intact(stream: Stream, journal: Path) -> None:
         "checkpoints": len(stream.checkpoints()),
         "problems": [],
     }
-    assert checked(*sorted(journal.glob("*.jsonl")), tmp=journal) == report
+    assert checked(*sorted(archive.glob("*.jsonl")), tmp=archive) == report
 
 
 @pytest.mark.parametrize(
@@ -95,30 +55,30 @@ def test_an_untouched_journal_is_intact(stream: Stream, journal: Path) -> None:
 )
 @pytest.mark.parametrize("key", [True, False])
 def test_damage_is_called_by_its_name(
-    segment: int, change: Any, problems: list[tuple[str, int]], key: bool, journal: Path
+    segment: int, change: Any, problems: list[tuple[str, int]], key: bool, archive: Path
 ) -> None:
-    edit(sorted(journal.glob("*.jsonl"))[segment], change)
-    assert found(checked(journal, key=key)) == problems
+    edit(sorted(archive.glob("*.jsonl"))[segment], change)
+    assert found(checked(archive, key=key)) == problems
 
 
-def test_the_changed_prev_hash_of_a_record_is_its_own(stream: Stream, journal: Path) -> None:
+def test_the_changed_prev_hash_of_a_record_is_its_own(stream: Stream, archive: Path) -> None:
     right = next(one for one in stream.records[21]["attributes"] if one["key"] == "audit.sequence.prev_hash")
     text = right["value"]["stringValue"].encode()
     wrong = text[:-1] + (b"0" if text[-1:] != b"0" else b"1")
-    edit(journal / stream.name(0), lambda lines: lines.__setitem__(21, lines[21].replace(text, wrong)))
-    assert found(checked(journal)) == [("changed", 22)]
+    edit(archive / stream.name(0), lambda lines: lines.__setitem__(21, lines[21].replace(text, wrong)))
+    assert found(checked(archive)) == [("changed", 22)]
 
 
-def test_a_record_of_another_stream_is_inserted(journal: Path) -> None:
+def test_a_record_of_another_stream_is_inserted(archive: Path) -> None:
     other = some(Stream(SIGNER), 10)
-    first = sorted(journal.glob("*.jsonl"))[0]
+    first = sorted(archive.glob("*.jsonl"))[0]
     edit(first, lambda lines: lines.insert(7, line_of(other.records[7])))
-    assert found(checked(journal)) == [("inserted", 8)]
+    assert found(checked(archive)) == [("inserted", 8)]
 
 
-def test_a_segment_under_a_wrong_name_is_reported(stream: Stream, journal: Path) -> None:
-    (journal / stream.name(1)).rename(journal / f"{stream.id}.000000000042.jsonl")
-    assert found(checked(journal)) == [("changed", 41)]
+def test_a_segment_under_a_wrong_name_is_reported(stream: Stream, archive: Path) -> None:
+    (archive / stream.name(1)).rename(archive / f"{stream.id}.000000000042.jsonl")
+    assert found(checked(archive)) == [("changed", 41)]
 
 
 def test_several_records_a_line_and_a_live_last_line(stream: Stream, tmp_path: Path) -> None:
@@ -134,84 +94,10 @@ def test_several_records_a_line_and_a_live_last_line(stream: Stream, tmp_path: P
     assert checked(folder).intact
 
 
-def test_a_torn_line_that_another_segment_follows_is_reported(stream: Stream, journal: Path) -> None:
-    path = journal / stream.name(1)
+def test_a_torn_line_that_another_segment_follows_is_reported(stream: Stream, archive: Path) -> None:
+    path = archive / stream.name(1)
     path.write_bytes(path.read_bytes() + b'{"resourceLogs":[')
-    assert found(checked(journal)) == [("inserted", 81)]
-
-
-def test_a_stream_whose_beginning_retention_took_is_vouched_for(stream: Stream, journal: Path) -> None:
-    (journal / stream.name(0)).unlink()
-    report = checked(journal)
-    assert report.intact
-    assert report.records == 60
-    assert checked(journal, key=False).intact
-
-
-def test_without_a_checkpoint_it_is_not(tmp_path: Path) -> None:
-    stream = Stream()
-    for number in range(20):
-        if number == 10:
-            stream.segments.append([])
-        stream.write()
-    paths = stream.save(tmp_path / "journal")
-    assert checked(tmp_path / "journal").intact
-    paths[0].unlink()
-    assert found(checked(tmp_path / "journal")) == [("removed", 1)]
-
-
-def received_from(stream: Stream, path: Path, *, bare: bool = False) -> Path:
-    tokens = [one["attributes"][-1]["value"]["stringValue"].encode() + b"\n" for one in stream.checkpoints()]
-    path.write_bytes(b"".join(tokens if bare else [line_of(copied(one)) for one in stream.checkpoints()]))
-    return path
-
-
-@pytest.mark.parametrize("bare", [False, True])
-def test_a_cut_after_the_last_checkpoint_shows_against_those_received(
-    bare: bool, stream: Stream, journal: Path, tmp_path: Path
-) -> None:
-    received = received_from(stream, tmp_path / "received.txt", bare=bare)
-    assert checked(journal, received=received).intact
-    edit(journal / stream.name(2), lambda lines: lines.__delitem__(slice(12, None)))
-    assert checked(journal).intact  # how should it know
-    assert found(checked(journal, received=received)) == [("truncated", 93)]
-
-
-def test_a_stream_that_is_gone_shows_against_the_checkpoints_received(
-    stream: Stream, journal: Path, tmp_path: Path
-) -> None:
-    received = received_from(stream, tmp_path / "received.txt")
-    some(Stream(SIGNER), 10).save(journal)
-    for path in journal.glob(f"{stream.id}*"):
-        path.unlink()
-    report = checked(journal, received=received)
-    assert [(one.kind, one.stream_id) for one in report.problems] == [("removed", stream.id)]
-
-
-def test_a_history_written_anew_shows_against_the_checkpoints_received(
-    stream: Stream, journal: Path, tmp_path: Path
-) -> None:
-    """Whoever holds the signing key can write what he likes, but not what was sent."""
-    received = received_from(stream, tmp_path / "received.txt")
-    again = some(Stream(SIGNER, stream.id), 100, every=15, rotate=40)
-    again.save(journal)
-    assert checked(journal).intact
-    assert found(checked(journal, received=received))[0] == ("changed", 15)
-
-
-@pytest.mark.parametrize("received", [True, False])
-def test_a_checkpoint_of_another_key_is_forged(received: bool, journal: Path, tmp_path: Path) -> None:
-    forger = Stream(Signer())
-    forger.write()
-    forger.checkpoint()
-    if received:
-        file = received_from(forger, tmp_path / "received.txt")
-        problems = checked(journal, received=file).problems
-    else:
-        forger.save(journal)
-        assert checked(journal, key=False).intact
-        problems = checked(journal).problems
-    assert [(one.kind, one.stream_id, one.sequence) for one in problems] == [("forged checkpoint", forger.id, 2)]
+    assert found(checked(archive)) == [("inserted", 81)]
 
 
 def as_copy(records: list[Record], path: Path, *, a_line: int = 7) -> Path:
@@ -261,92 +147,8 @@ def test_a_line_of_a_copy_that_is_no_record_is_reported(stream: Stream, tmp_path
     assert "line 4" in report.problems[0].detail
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"",
-        b"[]",
-        b"\xff",
-        b"{}",
-        b'{"resourceLogs":[]}',
-        b'{"resourceLogs":{}}',
-        b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[1]}]}]}',
-        b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}],"more":1}',
-        b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{},"body":{}}]}]}]}',
-        b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"flags":NaN}]}]}]}',
-        b"[" * 100_000,
-        b"1" * 10_000,
-    ],
-)
-def test_what_is_no_record(line: bytes) -> None:
-    with pytest.raises(reader.NoRecordError):
-        reader.records(line)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {},
-        {"intValue": "1x"},
-        {"intValue": " 1"},
-        {"intValue": "1_0"},
-        {"intValue": "9" * 5_000},
-        {"intValue": True},
-        {"stringValue": 1},
-        {"strangeValue": "a"},
-        {"stringValue": "a", "intValue": "1"},
-        {"arrayValue": []},
-        {"arrayValue": {"values": [{"boolValue": "no"}]}},
-        "a",
-        None,
-    ],
-)
-def test_what_is_no_value_of_an_attribute(value: object) -> None:
-    """A reader that took it for one would see a record that others do not."""
-    with pytest.raises(reader.NoRecordError):
-        reader.attributes_of({"attributes": [{"key": "a", "value": value}]})
-
-
-def test_a_line_too_long_for_memory_is_one_that_is_no_record(
-    stream: Stream, journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader, "LONGEST", 4096)
-    edit(journal / stream.name(0), lambda lines: lines.__setitem__(4, b"x" * 50_000 + b"\n"))
-    assert found(checked(journal)) == [("changed", 5)]
-
-
-def test_damage_without_end_is_told_within_bounds(stream: Stream, journal: Path) -> None:
-    path = journal / stream.name(0)
+def test_damage_without_end_is_told_within_bounds(stream: Stream, archive: Path) -> None:
+    path = archive / stream.name(0)
     path.write_bytes(lines_in(path)[0] * 5_000)
-    assert 1 < len(checked(journal).problems) <= 100
+    assert 1 < len(checked(archive).problems) <= 100
     assert order.RUNS < 5_000
-
-
-def test_what_the_journal_sets_aside_is_not_read_and_what_is_sealed_is_said(stream: Stream, journal: Path) -> None:
-    for name in ("dead-letter", "torn"):
-        (journal / name).mkdir()
-        (journal / name / stream.name(0)).write_text(json.dumps({"reason": "x"}) + "\n")
-    assert checked(journal).intact
-    (journal / stream.name(0)).rename(journal / f"{stream.name(0)}.age")
-    with pytest.raises(UnreadableError, match="sealed"):
-        checked(journal)
-
-
-def test_keys_as_jwks(stream: Stream, journal: Path, tmp_path: Path) -> None:
-    """The key in use and those before it; others are not Ed25519 keys."""
-    old = Signer()
-    again = some(Stream(old), 20)
-    again.save(journal)
-    file = tmp_path / "jwks.json"
-    file.write_text(json.dumps({"keys": [SIGNER.jwk, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, old.jwk]}))
-    assert verify(find([journal]), Keys.load([file])).intact
-    file.write_text(json.dumps(SIGNER.jwk))
-    assert {one.kind for one in verify(find([journal]), Keys.load([file])).problems} == {"forged checkpoint"}
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"keys": 1}', '{"keys": [1]}', "[]", "-----BEGIN PUBLIC KEY-----"])
-def test_a_file_without_a_key_is_refused(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "key"
-    path.write_text(text)
-    with pytest.raises(UnreadableError, match="no Ed25519 public key"):
-        Keys.load([path])

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,19 +86,24 @@ class Signer:
         self.private_pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.pem = self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
-    def sign(self, stream_id: str, number: int, hash: str) -> str:  # noqa: A002 - the claim's name
-        claims = {"stream_id": stream_id, "number": number, "hash": hash, "iat": START // 10**9}
-        return jwt.encode(claims, self.private, "EdDSA", headers={"kid": self.kid})
+    def sign(self, **claims: Any) -> str:
+        return jwt.encode({**claims, "iat": START // 10**9}, self.private, "EdDSA", headers={"kid": self.kid})
 
 
 class Stream:
-    """Writes one stream of a journal."""
+    """Writes one stream of a journal; ``claims``: what its checkpoints say, given ``hash`` and ``digest``."""
 
-    def __init__(self, signer: Signer | None = None, stream_id: str | None = None) -> None:
+    def __init__(
+        self,
+        signer: Signer | None = None,
+        stream_id: str | None = None,
+        claims: Callable[[str, str], dict[str, str]] = lambda hash_, digest: {"hash": hash_, "digest": digest},
+    ) -> None:
         self.id = stream_id or uuid.uuid4().hex
         self.records: list[Record] = []
         self.segments: list[list[Record]] = [[]]
         self._signer = signer
+        self._claims = claims
 
     def write(self, name: str = "jwt.validated", **attributes: Any) -> Record:
         """A record; ``__`` in a name stands for a dot."""
@@ -110,9 +116,11 @@ class Stream:
             "audit.sequence.number": number,
             "audit.sequence.prev_hash": prev_hash,
         }
-        if name == "jwt.audit.checkpoint" and self._signer:
-            given["audit.integrity.value"] = self._signer.sign(self.id, number, prev_hash)
         record = record_of(name, number, given)
+        if name == "jwt.audit.checkpoint" and self._signer:
+            claims = self._claims(prev_hash, hash_of(record))
+            token = self._signer.sign(stream_id=self.id, number=number, **claims)
+            record["attributes"].append({"key": "audit.integrity.value", "value": value(token)})
         self.records.append(record)
         self.segments[-1].append(record)
         return record

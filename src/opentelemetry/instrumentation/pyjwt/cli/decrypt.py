@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from opentelemetry.instrumentation.pyjwt.cli.terminal import FOUND, fail, failing, safe
-from opentelemetry.instrumentation.pyjwt.journal.reader import DamagedError, UnreadableError, find, is_sealed
+from opentelemetry.instrumentation.pyjwt.journal.files import DamagedError, UnreadableError, find, is_sealed
 from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 

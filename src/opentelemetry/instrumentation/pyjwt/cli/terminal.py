@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from opentelemetry.instrumentation.pyjwt.bounds import text
 from opentelemetry.instrumentation.pyjwt.cli import needs
-from opentelemetry.instrumentation.pyjwt.journal.reader import Files, UnreadableError, find
+from opentelemetry.instrumentation.pyjwt.journal.files import Files, UnreadableError, find
 from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 FOUND = 1  #: exit code: something was found

@@ -63,3 +63,6 @@ def _show(report: Report, keys: Keys) -> None:
         typer.echo("The chain alone was checked: without --public-key, signatures of checkpoints are not.", err=True)
     elif not report.checkpoints:
         typer.echo("There is no checkpoint with a signature to check: the chain alone was checked.", err=True)
+    elif report.unsigned:
+        count = f"{report.unsigned:,} record{'s' * (report.unsigned != 1)}"
+        typer.echo(f"The chain alone was checked of {count} behind the last checkpoint.", err=True)

@@ -1,7 +1,8 @@
 """Checkpoints: what a stream holds up to here, signed.
 
-A checkpoint is a record like the others, and its proof is a JWT (EdDSA) about the record before it. Whoever changes a
-record changes every hash after it, and cannot sign the new ones.
+A checkpoint is a record like the others, with a JWT (EdDSA) about the record before it and about itself: its own hash
+can be signed, since the proof is not chained. Whoever changes a record changes every hash after it, and cannot sign the
+new ones.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +45,24 @@ class Signer:
         self._key: Any = key
         self.kid = _thumbprint(key.public_key().public_bytes_raw())
 
-    def checkpoint(self, stream_id: str, number: int, prev_hash: str) -> AuditEvent:
-        """The checkpoint that is to be the stream's record ``number``, after the one of that hash."""
+    def proof(self, claims: Mapping[str, str | int]) -> str:
+        """The claims, signed."""
         import jwt
 
-        now = time.time_ns()
-        claims = {"stream_id": stream_id, "number": number, "hash": prev_hash, "iat": now // 1_000_000_000}
         token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))  # or it would be recorded as one that was issued
         try:
-            proof = jwt.encode(claims, self._key, "EdDSA", headers={"kid": self.kid})
+            return jwt.encode(dict(claims), self._key, "EdDSA", headers={"kid": self.kid})
         finally:
             detach(token)
-        attributes = {
-            semconv.RECORD_ID: str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)),
-            semconv.ACTOR_ID: "opentelemetry.instrumentation.pyjwt",
-            semconv.INTEGRITY: proof,
-        }
-        return AuditEvent(semconv.CHECKPOINT, now, INFO, semconv.CHECKPOINT, attributes)
+
+
+def checkpoint() -> AuditEvent:
+    """A checkpoint of now, not signed yet."""
+    attributes = {
+        semconv.RECORD_ID: str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)),
+        semconv.ACTOR_ID: "opentelemetry.instrumentation.pyjwt",
+    }
+    return AuditEvent(semconv.CHECKPOINT, time.time_ns(), INFO, semconv.CHECKPOINT, attributes)
 
 
 def _thumbprint(public: bytes) -> str:

@@ -1,7 +1,7 @@
 """Signed checkpoints: what they vouch for, and the keys that tell whether they do.
 
-A checkpoint is a record of the chain whose ``audit.integrity.value`` is a JWT (EdDSA): at ``number`` in ``stream_id``,
-the chain's hash was ``hash``.
+A checkpoint is a record of the chain whose ``audit.integrity.value`` is a JWT (EdDSA): the record ``number`` of
+``stream_id`` is itself, its hash is ``digest``, and that of the record before it is ``hash``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from opentelemetry.instrumentation.pyjwt.journal import reader
-from opentelemetry.instrumentation.pyjwt.journal.reader import Link, NoRecordError, Record, UnreadableError
+from opentelemetry.instrumentation.pyjwt.journal import copies
+from opentelemetry.instrumentation.pyjwt.journal.files import UnreadableError, lines
+from opentelemetry.instrumentation.pyjwt.journal.reader import Link, NoRecordError, Record
 
 EVENT: Final = "jwt.audit.checkpoint"
 VALUE: Final = "audit.integrity.value"
@@ -33,13 +34,16 @@ class Claims(NamedTuple):
     stream_id: str
     number: int  #: its own
     hash: str  #: of the record before it
+    digest: str | None  #: of the record itself, where it is known
 
+    def fits(self, link: Link) -> bool:
+        """Whether this is said of the record with this number."""
+        # Whoever takes "hash" for the record's own vouches for the one before it, too, which that is made of.
+        return self.hash in (link.prev_hash, link.digest) and self.digest in (None, link.digest)
 
-class Known(NamedTuple):
-    """A checkpoint as it was received elsewhere."""
-
-    hash: str
-    digest: str | None  #: of the whole record, where it is known
+    def precedes(self, link: Link) -> bool:
+        """Whether this is said of the record before this one."""
+        return self.digest in (None, link.prev_hash)
 
 
 class Keys:
@@ -85,8 +89,9 @@ class Keys:
         try:
             header, payload, signature = map(_exactly, text.split(b"."))
             head, said = json.loads(header), json.loads(payload)
-            claims = Claims(said["stream_id"], said["number"], said["hash"])
-            if head["alg"] != "EdDSA" or list(map(type, claims)) != [str, int, str]:
+            claims = Claims(said["stream_id"], said["number"], said["hash"], said.get("digest"))
+            kinds = [str, int, str, str if "digest" in said else type(None)]
+            if head["alg"] != "EdDSA" or list(map(type, claims)) != kinds:
                 raise ValueError
         except (ValueError, TypeError, LookupError, RecursionError):
             raise ForgedError("its value is not the token of a checkpoint") from None
@@ -119,11 +124,13 @@ def check(token: str, link: Link, keys: Keys) -> None:
     claims = keys.claims(token)
     if claims[:2] != link[:2]:
         raise ForgedError(f"it is that of {claims.stream_id} {claims.number}")
-    if claims.hash != link.prev_hash:
+    if not claims._replace(digest=None).fits(link):
         raise ForgedError("the chain was another one when it was signed")
+    if not claims.fits(link):
+        raise ForgedError("it was another record when it was signed")
 
 
-def received(path: Path, keys: Keys) -> tuple[dict[str, dict[int, Known]], list[tuple[str, int, str]]]:
+def received(path: Path, keys: Keys) -> tuple[dict[str, dict[int, Claims]], list[tuple[str, int, str]]]:
     """The checkpoints in a file, by stream and number: OTLP JSON lines, or the bare token on each line.
 
     Returns:
@@ -132,24 +139,23 @@ def received(path: Path, keys: Keys) -> tuple[dict[str, dict[int, Known]], list[
     Raises:
         UnreadableError: the file cannot be read, or a line is neither.
     """
-    found: dict[str, dict[int, Known]] = {}
+    found: dict[str, dict[int, Claims]] = {}
     forged: list[tuple[str, int, str]] = []
     try:
-        for line in reader.lines(path):
+        for line in lines(path):
             text = line.text.strip()
             if _COMPACT.fullmatch(text):
                 claims = keys.claims(text)
-                found.setdefault(claims.stream_id, {})[claims.number] = Known(claims.hash, None)
+                found.setdefault(claims.stream_id, {})[claims.number] = claims
             elif text:
-                for record in reader.records(text):
-                    written = reader.as_written(record)
-                    attributes = reader.attributes_of(written)
-                    token, link = value_of(written, attributes), reader.link_of(written, attributes)
-                    if token is None or link is None:
+                for record, attributes, link in copies.records(text):
+                    token = value_of(record, attributes)
+                    if token is None:
                         continue
                     try:
                         check(token, link, keys)
-                        found.setdefault(link.stream_id, {})[link.number] = Known(link.prev_hash, link.digest)
+                        claims = Claims(link.stream_id, link.number, link.prev_hash, link.digest)
+                        found.setdefault(link.stream_id, {})[link.number] = claims
                     except ForgedError as error:
                         forged.append((link.stream_id, link.number, f"as received elsewhere: {error}"))
     except FileNotFoundError:

@@ -1,33 +1,14 @@
-"""Reads log records: from a journal's segments, and from what a Collector has written of them.
-
-A file is a segment if it is named as the journal names them, ``{stream_id}.{first}.jsonl``, and a copy otherwise;
-with ``.age`` behind it, it is sealed. Files are read line by line, however large they are.
-"""
+"""Reads log records from lines of OTLP JSON, and where each stands in its stream."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt.journal.chain import digest
 
-if TYPE_CHECKING:
-    from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
-
 Record = dict[str, Any]
-
-#: Bytes of a line beyond which it is taken for no record.
-LONGEST: Final = 64 * 1024 * 1024
-
-_SEGMENT: Final = re.compile(r"([0-9a-f]{32})\.([0-9]{12,})\.jsonl(?:\.age)?")
-_COPIES: Final = (".json", ".jsonl", ".ndjson")
-_SEALED: Final = ".age"
-_NO_IDENTITY: Final = "{} is sealed: name the file of an identity that opens it (--identity)"
-_ASIDE: Final = ("dead-letter", "torn")  # what the journal sets aside; the records are in the segments, too
 
 _INTEGER: Final = re.compile("-?(?:0|[1-9][0-9]{0,18})")  # of 64 bits
 _KINDS: Final[dict[str, type | tuple[type, ...]]] = {
@@ -43,33 +24,8 @@ NUMBER: Final = "audit.sequence.number"
 PREV_HASH: Final = "audit.sequence.prev_hash"
 
 
-class UnreadableError(Exception):
-    """What was given cannot be read at all; the text says what and why."""
-
-
-class DamagedError(UnreadableError):
-    """A sealed file is not as it was written."""
-
-
 class NoRecordError(ValueError):
     """A line, or a part of it, is no log record; the text says why."""
-
-
-class Segment(NamedTuple):
-    """A segment by its name."""
-
-    folder: Path
-    stream_id: str
-    first: int
-    path: Path
-
-
-class Line(NamedTuple):
-    """One line of a file, without its end."""
-
-    number: int  #: from 1
-    text: bytes
-    torn: bool  #: the file ends with it, and no newline does
 
 
 class Link(NamedTuple):
@@ -79,114 +35,6 @@ class Link(NamedTuple):
     number: int
     prev_hash: str
     digest: str
-
-
-class Files(NamedTuple):
-    """What was found to read."""
-
-    segments: list[Segment]  #: by folder and stream, in order
-    copies: list[Path]
-    identities: Identities | None = None  #: that open what is sealed
-
-    @property
-    def paths(self) -> list[Path]:
-        return [*(segment.path for segment in self.segments), *self.copies]
-
-    @property
-    def size(self) -> int:
-        """Bytes of all of them, as far as they are still there."""
-        return sum(path.stat().st_size for path in map(present, self.paths) if path is not None)
-
-
-def find(paths: Sequence[Path], identities: Identities | None = None) -> Files:
-    """The files to read in these files and folders (recursively).
-
-    Raises:
-        UnreadableError: there is no such path, no right to read it, or it is sealed, and there are no identities.
-    """
-    segments: set[Segment] = set()
-    copies: set[Path] = set()
-    found = {file for path in paths for file in _files(path)}
-    for file in sorted(found):
-        if is_sealed(file):
-            if file.with_suffix("") in found:
-                continue  # it is just being sealed: the plain one is there as long as it counts
-            if identities is None:
-                raise UnreadableError(_NO_IDENTITY.format(file))
-        if match := _SEGMENT.fullmatch(file.name):
-            segments.add(Segment(file.parent, match[1], int(match[2]), file))
-        else:
-            copies.add(file)
-    return Files(sorted(segments), sorted(copies), identities)
-
-
-def is_sealed(path: Path) -> bool:
-    """Whether a file is encrypted, by its name."""
-    return path.suffix == _SEALED
-
-
-def present(path: Path) -> Path | None:
-    """Where a file is now: a segment may have been sealed since it was listed, or be gone."""
-    sealed = path.with_name(path.name + _SEALED)
-    return path if path.exists() else sealed if sealed.exists() else None
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path.resolve()
-        return
-
-    def refuse(error: OSError) -> None:
-        raise UnreadableError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-    for folder, folders, names in os.walk(path, onerror=refuse):
-        folders[:] = [name for name in folders if name not in _ASIDE]
-        for name in names:
-            if name.removesuffix(_SEALED).endswith(_COPIES):
-                yield Path(folder).resolve() / name
-
-
-def lines(
-    path: Path, advance: Callable[[int], object] | None = None, identities: Identities | None = None
-) -> Iterator[Line]:
-    """Each line of a file; ``advance`` is told how many bytes were read.
-
-    Raises:
-        UnreadableError: the file cannot be read.
-        DamagedError: it is sealed, and was changed or cut off behind the last line.
-        FileNotFoundError: it is gone.
-    """
-    try:
-        with _open(path, identities) as file:
-            number = 0
-            while text := file.readline(LONGEST):
-                number += 1
-                whole = text.endswith(b"\n")
-                length = len(text)
-                # Too long a line is cut: it is told as one that is no record, once.
-                while not whole and (rest := file.readline(LONGEST)):
-                    length += len(rest)
-                    whole = rest.endswith(b"\n")
-                if advance is not None:
-                    advance(length)
-                yield Line(number, text.removesuffix(b"\n"), not whole)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _open(path: Path, identities: Identities | None) -> BinaryIO:
-    if not is_sealed(path):
-        try:
-            return open(path, "rb")
-        except FileNotFoundError:
-            if (sealed := present(path)) is None:
-                raise
-            path = sealed
-    if identities is None:
-        raise UnreadableError(_NO_IDENTITY.format(path))
-    return identities.open(path)
 
 
 def records(text: bytes) -> list[Record]:
@@ -282,15 +130,3 @@ def link_of(record: Record, attributes: dict[str, Any]) -> Link | None:
         return Link(stream_id, number, prev_hash, digest(record))
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise NoRecordError(f"no canonical form: {error}") from None
-
-
-def as_written(record: Record) -> Record:
-    """A record of a Collector's copy as the journal wrote it.
-
-    What protobuf takes for absent (empty ids, zeros) may have come or gone on the way: the journal writes nothing of
-    it but the flags of a span.
-    """
-    found = {name: value for name, value in record.items() if value not in ("", 0, "0", [], {}, None)}
-    if "traceId" in found:
-        found.setdefault("flags", 0)
-    return found

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import as_value, text
 from opentelemetry.instrumentation.pyjwt.events import ERROR, INFO, WARN, AuditEvent
 from opentelemetry.instrumentation.pyjwt.journal.accountable import accountable, telling
@@ -98,6 +99,11 @@ def line(envelope: tuple[bytes, bytes], draft: Draft, canonical: bytes, observed
         canonical[len(_OPENING) :],
         envelope[1],
     )
+
+
+def vouched(draft: Draft, proof: str) -> Draft:
+    """The draft with the proof of what it is hashed as."""
+    return draft._replace(unchained=_bytes(f"{attribute_text(semconv.INTEGRITY, proof)},"))
 
 
 def envelope(resource: Mapping[str, Any]) -> tuple[bytes, bytes]:

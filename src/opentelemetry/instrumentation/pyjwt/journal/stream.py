@@ -14,8 +14,9 @@ from typing import Final
 
 from opentelemetry.instrumentation.pyjwt.journal import directory as folder
 from opentelemetry.instrumentation.pyjwt.journal.chain import FIRST
+from opentelemetry.instrumentation.pyjwt.journal.checkpoint import Signer
 from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
-from opentelemetry.instrumentation.pyjwt.journal.record import Draft, line, sequenced
+from opentelemetry.instrumentation.pyjwt.journal.record import Draft, line, sequenced, vouched
 
 _NONE: Final = -1
 
@@ -54,6 +55,18 @@ class Stream:
         canonical = sequenced(draft, self.id, self.number + 1, self.prev_hash)
         return canonical, line(self.envelope, draft, canonical, time.time_ns())
 
+    def vouched(self, draft: Draft, signer: Signer, issued_at: int) -> Draft:
+        """The draft of a checkpoint, signed as the stream's next record."""
+        canonical, _ = self.place(draft)
+        claims: dict[str, str | int] = {
+            "stream_id": self.id,
+            "number": self.number + 1,
+            "hash": self.prev_hash,
+            "digest": sha256(canonical).hexdigest(),
+            "iat": issued_at,
+        }
+        return vouched(draft, signer.proof(claims))
+
     def append(self, canonical: bytes, text: bytes) -> None:
         """Write what :meth:`place` gave. The kernel has it when this returns.
 
@@ -74,10 +87,20 @@ class Stream:
         self.broken = False
 
     def rotate(self) -> None:
-        """Go on in a new segment, which closes this one."""
+        """Go on in a new segment, which closes this one.
+
+        Raises:
+            OSError: there is no new one.
+        """
         previous = self._segment
-        self._open()
-        self._retired.append(previous)
+        self.broken = True  # until it is done: this segment may be closed already
+        try:
+            self._open()
+            self._retired.append(previous)
+        except OSError:
+            self.broken = False
+            raise
+        self.broken = False
 
     def sync(self, fsync: Callable[[int], None]) -> None:
         """Have the disk take what the kernel has. Not for two threads at a time, but beside those who write."""

@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.bounds import INT64_MAX
-from opentelemetry.instrumentation.pyjwt.journal import reader
-from opentelemetry.instrumentation.pyjwt.journal.reader import Files, Record
+from opentelemetry.instrumentation.pyjwt.journal import copies, reader
+from opentelemetry.instrumentation.pyjwt.journal.files import Files, lines
+from opentelemetry.instrumentation.pyjwt.journal.reader import Record
 
 Advance = Callable[[int], object]
 
@@ -80,7 +81,7 @@ def tell(files: Files, by: By, value: str, issuer: str | None = None, advance: A
     """The story of one token, with its parents and children, of one subject or of one client.
 
     Args:
-        files: what :func:`.reader.find` has found.
+        files: what :func:`.files.find` has found.
         by: what ``value`` is.
         value: compared as it is.
         issuer: only what this one has issued, and what does not say who has; identities are unique per issuer.
@@ -150,20 +151,24 @@ def _found(
 ) -> Iterator[tuple[_Found, dict[str, Any]] | None]:
     """Each event of ours with its attributes; ``None`` for a line that is no record."""
     for path in files.paths:
-        for line in reader.lines(path, advance, files.identities):
-            if containing not in line.text or not line.text.strip():
+        for line in lines(path, advance, files.identities):
+            if containing not in line.text or not line.text.strip() or line.text.startswith(copies.SIGNALS):
                 continue
             try:
-                for record in reader.records(line.text):
-                    attributes = reader.attributes_of(record)
-                    found = _as_found(record, attributes)
-                    if found.event in semconv.EVENTS and (
-                        issuer is None or attributes.get(semconv.ISS, issuer) == issuer
-                    ):
-                        yield found, attributes
+                records = reader.records(line.text)
             except ValueError:
                 if not line.torn:
                     yield None
+                continue
+            for record in records:  # a line of a copy may hold others' as well
+                try:
+                    attributes = reader.attributes_of(record)
+                    found = _as_found(record, attributes)
+                except ValueError:
+                    yield None
+                    continue
+                if found.event in semconv.EVENTS and (issuer is None or attributes.get(semconv.ISS, issuer) == issuer):
+                    yield found, attributes
 
 
 def _as_found(record: Record, attributes: dict[str, Any]) -> _Found:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from opentelemetry.instrumentation.pyjwt.journal.reader import DamagedError, UnreadableError
+from opentelemetry.instrumentation.pyjwt.journal.files import DamagedError, UnreadableError
 
 _ENCRYPTED: Final = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _NONE_FITS: Final = "No matching keys found"

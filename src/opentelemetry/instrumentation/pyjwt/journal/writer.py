@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt.events import AuditEvent
 from opentelemetry.instrumentation.pyjwt.journal import directory as folder
-from opentelemetry.instrumentation.pyjwt.journal.checkpoint import Signer
+from opentelemetry.instrumentation.pyjwt.journal.checkpoint import Signer, checkpoint
 from opentelemetry.instrumentation.pyjwt.journal.companion import STOP, Companion, companions
 from opentelemetry.instrumentation.pyjwt.journal.losses import JournalFull, Losses
 from opentelemetry.instrumentation.pyjwt.journal.policy import Policy
@@ -245,9 +245,10 @@ class Journal:
         """Sign what the stream holds, unless the last checkpoint says it already."""
         if self._signer is None or stream.broken or stream.number == self._checkpointed[0]:
             return
-        event = self._signer.checkpoint(stream.id, stream.number + 1, stream.prev_hash)
+        event = checkpoint()
+        draft = stream.vouched(self._drafter.draft(event), self._signer, event.time_unix_nano // 1_000_000_000)
         try:
-            self._write(stream, self._drafter.draft(event))
+            self._write(stream, draft)
         except OSError as error:
             self.losses.trouble(error)
         self._checkpointed = (stream.number, time.monotonic())
