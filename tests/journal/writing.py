@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 START = 1_790_000_000_000_000_000
 Record = dict[str, Any]
@@ -83,6 +83,7 @@ class Signer:
         self.jwk = {"crv": "Ed25519", "kty": "OKP", "x": unpadded(raw)}
         self.kid = unpadded(hashlib.sha256(json.dumps(self.jwk, separators=(",", ":")).encode()).digest())
         self.pem = self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        self.private_pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def sign(self, stream_id: str, number: int, hash: str) -> str:  # noqa: A002 - the claim's name
         claims = {"stream_id": stream_id, "number": number, "hash": hash, "iat": START // 10**9}
