@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from tests.forwarder.receiver import records_of
 
 SEGMENT = re.compile(r"([0-9a-f]{32})\.(\d{12,})\.jsonl")
 
@@ -85,16 +86,20 @@ def hashed(raw: dict[str, Any]) -> str:
 
 
 def official(line: bytes, raw: dict[str, Any]) -> Any:
-    """The line as the official parser has it. Ids are hex in OTLP's JSON, and base64 in protobuf's."""
-    request = json.loads(line)
-    (record,) = request["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
-    for name, length in (("traceId", 16), ("spanId", 8)):
-        if name in record:
-            value = bytes.fromhex(record[name])
-            assert len(value) == length
-            record[name] = base64.b64encode(value).decode()
-    parsed = json_format.ParseDict(request, ExportLogsServiceRequest())
-    (one,) = parsed.resource_logs[0].scope_logs[0].log_records
+    """A record's line as the official parser has it."""
+    request = parsed(json.loads(line))
+    (one,) = request.resource_logs[0].scope_logs[0].log_records
     assert (one.event_name, one.body.string_value) == (raw["eventName"], raw["body"]["stringValue"])
     assert len(one.attributes) == len(raw["attributes"])
-    return parsed
+    return request
+
+
+def parsed(request: dict[str, Any]) -> Any:
+    """An export request as the official parser has it. Ids are hex in OTLP's JSON, and base64 in protobuf's."""
+    for record in records_of(request):
+        for name, length in (("traceId", 16), ("spanId", 8)):
+            if name in record:
+                value = bytes.fromhex(record[name])
+                assert len(value) == length
+                record[name] = base64.b64encode(value).decode()
+    return json_format.ParseDict(request, ExportLogsServiceRequest())

@@ -85,6 +85,7 @@ class Signer:
         self.kid = unpadded(hashlib.sha256(json.dumps(self.jwk, separators=(",", ":")).encode()).digest())
         self.private_pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.pem = self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        self.private_pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def sign(self, **claims: Any) -> str:
         return jwt.encode({**claims, "iat": START // 10**9}, self.private, "EdDSA", headers={"kid": self.kid})
