@@ -2,8 +2,8 @@
 
 A record is written in its canonical form (:mod:`.chain`) to begin with, and what is not chained is put before it: the
 bytes that are hashed are the bytes that are written. Records of one shape (the same names with values of the same
-types) differ in their values alone, so a shape's text is made once, with a place for each value: that, and remembering
-lists, which are few and come again with each token, is half of what a record would cost otherwise.
+types) differ in their values alone, so a shape's text is made once, with a place for each value; likewise that of
+lists, which are few and come again with each token.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Drafter:
     def draft(self, event: AuditEvent, span: SpanIds | None = None) -> Draft:
         """The record of ``event``, which happened within ``span``."""
         name, time_unix_nano, severity, body, attributes = event
-        key = (body, severity, telling(attributes), tuple(attributes), tuple(map(type, attributes.values())), name)
+        key = (name, body, severity, telling(attributes), tuple(attributes), tuple(map(type, attributes.values())))
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= _SHAPES:
