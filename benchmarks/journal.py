@@ -1,11 +1,16 @@
-"""What an event costs the application's thread: written to the journal, and emitted through the SDK instead.
+"""What an event costs by way of the journal, beside the same event by way of the SDK: until its receiver has it.
 
-The journal's record is chained and in the kernel when the call returns. The SDK's is in the queue of a batch
-processor, whose own thread has all of the encoding and sending still before it. Both get the same event of 24
-attributes; the journal adds those of the Audit Logging signal (in another row, the SDK's event has these too). Rounds
-run each in a changing order, on thread CPU time, in fresh processes; a figure is the median over rounds.
+The journal's record is chained and in the kernel when the call returns; then the forwarder, a thread of the same
+process, delivers it as ``http/json``. The SDK's is in the queue of a batch processor when the call returns, whose
+thread delivers it as ``http/protobuf``. Both get the same events of 24 attributes, both deliver to a live receiver in
+another process while they are given more. What is in the journal has the attributes of the Audit Logging signal
+besides; one of the SDK's rows has them, too.
 
-    python benchmarks/journal.py [--rounds N] [--processes N]
+Counted is the CPU time of the thread that gives the events, and that of the whole process until all is delivered, for
+each record that the receiver has. At the pace given nothing is dropped; without a pace, the SDK drops. Every variant
+has its turn in each round, in a changing order; a ratio is one of the same round.
+
+    python benchmarks/journal.py [--rounds N] [--processes N] [--events N] [--pace N]
 """
 
 from __future__ import annotations
@@ -13,175 +18,165 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import logging
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common import Receiver, event, spread, with_account
+
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.config import Settings
-from opentelemetry.instrumentation.pyjwt.events import INFO, AuditEvent
-from opentelemetry.instrumentation.pyjwt.journal.accountable import accountable
+from opentelemetry.instrumentation.pyjwt.events import AuditEvent
 from opentelemetry.instrumentation.pyjwt.sinks.journal import JournalSink
 from opentelemetry.instrumentation.pyjwt.sinks.log import LogSink
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import set_span_in_context
 
-CALLS = 200  # of each variant in a round: fewer than wake the batch processor, which would wake in anybody's turn
-WARM_UP = 200
+BURST = 50  # events given at once, at a pace
+WARM_UP = 100
+SDK, SDK_GZIP, SDK_ACCOUNT = "SDK", "SDK, gzip", "SDK, audit.* too"
+
+#: Where events go, and what waits until all are delivered.
+Way = tuple[Callable[[AuditEvent, Context], None], Callable[[], object]]
 
 
-class Nowhere(LogRecordExporter):
-    """Takes records and forgets them: exporting is another thread's and is not what is measured."""
-
-    def export(self, batch: Any) -> LogRecordExportResult:
-        return LogRecordExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        """Nothing to close."""
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return True
-
-
-def event(turn: int) -> AuditEvent:
-    """What a service behind a proxy says of an ordinary access token: 24 attributes."""
-    now = time.time_ns()
-    attributes = {
-        "jwt.jti": f"5f2b8f0e-7d0a-4c57-9a0e-{turn:012x}",
-        "jwt.sub": "5e8848f3-9c2b-4a55-b7a1-3f1d8f0f6a11",
-        "jwt.iss": "https://issuer.example/realms/shop",
-        "jwt.aud": ["orders", "account"],
-        "jwt.client_id": "web",
-        "jwt.sid": "0d4f7b60-8a0b-4e0c-8f6b-5a3c1f2e9d77",
-        "jwt.iat": now // 1_000_000_000,
-        "jwt.nbf": now // 1_000_000_000,
-        "jwt.exp": now // 1_000_000_000 + 300,
-        "jwt.alg": "RS256",
-        "jwt.kid": "qYJ8H2a0b1",
-        "jwt.typ": "at+jwt",
-        "jwt.scope.granted": ["orders:read", "orders:write", "openid"],
-        "jwt.verified": True,
-        "user.id": "5e8848f3-9c2b-4a55-b7a1-3f1d8f0f6a11",
-        "jwt.expires_in": 300,
-        "jwt.validation.checks": ["signature", "exp", "nbf", "iat", "aud", "iss"],
-        "jwt.validation.outcome": "valid",
-        "http.request.method": "GET",
-        "http.route": "/orders/{order_id}",
-        "client.address": "203.0.113.7",
-        "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-        "http.response.status_code": 200,
-        "audit.record.id": f"0d9f1b52-3c55-8a6e-9b6f-{turn:012x}",
-    }
-    assert len(attributes) == 24
-    return AuditEvent("jwt.validated", now, INFO, "jwt.validated", attributes)
-
-
-def everything(one: AuditEvent) -> dict[str, Any]:
-    """What the journal writes of it, but for its place there."""
-    words, copies = accountable(one.name, one.attributes)
-    return {**one.attributes, **words, **{name: one.attributes[source] for name, source in copies.items()}}
-
-
-def cost(
-    sink: Callable[[AuditEvent, Context], None], context: Context, settle: Callable[[], object], *, all_: bool
-) -> float:
-    """Thread CPU time of a call, in microseconds."""
-
-    def events(number: int) -> list[AuditEvent]:
-        made = [event(turn) for turn in range(number)]
-        return [one._replace(attributes=everything(one)) for one in made] if all_ else made
-
-    for one in events(WARM_UP):
-        sink(one, context)
-    settle()
-    given = events(CALLS)
-    gc.collect()
-    gc.disable()
-    started = time.thread_time_ns()
-    for one in given:
-        sink(one, context)
-    spent = time.thread_time_ns() - started
-    gc.enable()
-    return spent / CALLS / 1000
-
-
-def measure(rounds: int, directory: Path) -> dict[str, list[float]]:
+@contextmanager
+def sdk(url: str, compression: Compression) -> Iterator[Way]:
     provider = LoggerProvider(shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(Nowhere(), schedule_delay_millis=200))
-    log = LogSink(provider, capture_validated=True)
-    journals = {
-        f"journal, fsync {fsync}": JournalSink(
-            Settings(journal=directory / fsync, journal_fsync=fsync), provider, None, log.events
-        )
-        for fsync in ("never", "interval")
+    provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(url, compression=compression)))
+    try:
+        yield LogSink(provider, capture_validated=True), provider.force_flush
+    finally:
+        provider.shutdown()
+
+
+@contextmanager
+def journal(url: str, compression: str, directory: Path) -> Iterator[Way]:
+    os.environ["OTEL_EXPORTER_OTLP_LOGS_COMPRESSION"] = compression
+    with tempfile.TemporaryDirectory(dir=directory) as folder:
+        settings = Settings(journal=Path(folder), journal_endpoint=url, journal_protocol="http/json")
+        sink = JournalSink(settings, LoggerProvider(shutdown_on_exit=False), None, semconv.EVENTS)
+
+        def settle() -> None:
+            while sink.journal.pending():
+                time.sleep(0.05)
+
+        try:
+            yield sink, settle
+        finally:
+            sink.stop()
+
+
+def turn(
+    way: AbstractContextManager[Way], events: list[AuditEvent], receiver: Receiver, pace: float, context: Context
+) -> dict[str, float]:
+    """Microseconds of the thread for each event, of the process for each that was delivered, and their share."""
+    burst = BURST if pace else len(events)
+    with way as (give, settle):
+        for one in events[:WARM_UP]:
+            give(one, context)
+        settle()
+        receiver.taken()
+        gc.collect()
+        gc.freeze()  # or the events themselves are collected again and again
+        thread, process, began = 0, time.process_time_ns(), time.monotonic()
+        for start in range(0, len(events), burst):
+            due = began + start / pace if pace else 0.0
+            time.sleep(max(due - time.monotonic(), 0.0))
+            given = events[start : start + burst]
+            started = time.thread_time_ns()
+            for one in given:
+                give(one, context)
+            thread += time.thread_time_ns() - started
+        settle()
+        process = time.process_time_ns() - process
+        gc.unfreeze()
+        delivered = receiver.taken()
+    return {
+        "thread": thread / len(events) / 1000,
+        "process": process / delivered / 1000,
+        "delivered": delivered / len(events),
     }
+
+
+def measure(rounds: int, count: int, pace: float, directory: Path) -> dict[str, list[dict[str, float]]]:
+    logging.disable()  # the SDK says that it drops
     span = TracerProvider(shutdown_on_exit=False).get_tracer("benchmark").start_span("request")
     context = set_span_in_context(span)
-    variants: dict[str, Callable[[], float]] = {
-        name: lambda sink=sink: cost(sink, context, lambda: None, all_=False)  # type: ignore[misc]
-        for name, sink in journals.items()
-    }
-    variants["SDK"] = lambda: cost(log, context, provider.force_flush, all_=False)
-    variants["SDK, same attributes in all"] = lambda: cost(log, context, provider.force_flush, all_=True)
-    found: dict[str, list[float]] = {name: [] for name in variants}
-    names = list(variants)
-    for turn in range(rounds):
-        turned = names[turn % len(names) :] + names[: turn % len(names)]
-        for name in turned:
-            found[name].append(variants[name]())
-    for sink in journals.values():
-        sink.stop()
-    provider.shutdown()
+    events = [event(number) for number in range(count)]
+    accounts = [with_account(one) for one in events]
+    found: dict[str, list[dict[str, float]]] = {}
+    with Receiver() as receiver:
+        url = receiver.url
+        variants: dict[str, Callable[[], dict[str, float]]] = {
+            name: partial(lambda way, given, pace: turn(way(), given, receiver, pace, context), way, given, pace)
+            for name, way, given, pace in (
+                ("journal", partial(journal, url, "none", directory), events, pace),
+                ("journal, gzip", partial(journal, url, "gzip", directory), events, pace),
+                (SDK, partial(sdk, url, Compression.NoCompression), events, pace),
+                (SDK_GZIP, partial(sdk, url, Compression.Gzip), events, pace),
+                (SDK_ACCOUNT, partial(sdk, url, Compression.NoCompression), accounts, pace),
+                ("journal, gzip, no pace", partial(journal, url, "gzip", directory), events, 0.0),
+                ("SDK, no pace", partial(sdk, url, Compression.NoCompression), events, 0.0),
+            )
+        }
+        names = list(variants)
+        for number in range(-1, rounds):  # the first warms up
+            for name in names[number % len(names) :] + names[: number % len(names)]:
+                result = variants[name]()
+                if number >= 0:
+                    found.setdefault(name, []).append(result)
     return found
 
 
-def spread(values: list[float]) -> str:
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:7.2f}  [{low:.2f} … {high:.2f}]"
+def table(title: str, figure: str, found: dict[str, list[dict[str, float]]], bases: tuple[str, ...]) -> None:
+    print(f"\n{title:<26}{'µs':<27}" + "".join(f"{f'of {base}':<24}" for base in bases) + "delivered")
+    for name, results in found.items():
+        row = f"{name:<26}{spread([one[figure] for one in results]):<27}"
+        for base in bases:
+            pairs = zip(results, found[base], strict=True)
+            row += f"{spread([mine[figure] / theirs[figure] for mine, theirs in pairs]):<24}"
+        print(f"{row}{sum(one['delivered'] for one in results) / len(results):.1%}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--rounds", type=int, default=20, help="rounds in each process")
-    parser.add_argument("--processes", type=int, default=5)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds in each process")
+    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--events", type=int, default=5000, help="events in a turn")
+    parser.add_argument("--pace", type=float, default=2500.0, help="events a second")
     parser.add_argument("--directory", type=Path, help="where to write, rather than the folder for temporary files")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.worker:
-        print(json.dumps(measure(arguments.rounds, arguments.directory)))
+    given = parser.parse_args()
+    if given.worker:
+        print(json.dumps(measure(given.rounds, given.events, given.pace, given.directory)))
         return
-    found: dict[str, list[float]] = {}
-    for _ in range(arguments.processes):
-        with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
-            command = [
-                sys.executable,
-                __file__,
-                "--worker",
-                "--rounds",
-                str(arguments.rounds),
-                "--directory",
-                directory,
-            ]
-            nowhere = {**os.environ, "OTEL_LOGS_EXPORTER": "none"}  # delivering is another thread's, too
-            shown = subprocess.run(command, env=nowhere, check=True, capture_output=True).stdout
-            for name, values in json.loads(shown).items():
-                found.setdefault(name, []).extend(values)
-    print(f"An event of 24 attributes, Python {sys.version.split()[0]}: thread CPU time, median [quartiles]\n")
-    print(f"{'':<30} {'µs':<28} {'of SDK':<28} of SDK, same attributes in all")
-    for name, values in found.items():
-        ratios = [
-            spread([mine / theirs for mine, theirs in zip(values, found[other], strict=True)])
-            for other in ("SDK", "SDK, same attributes in all")
-        ]
-        print(f"{name:<30} {spread(values):<28} {ratios[0]:<28} {ratios[1]}")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(given.processes):
+        with tempfile.TemporaryDirectory(dir=given.directory) as directory:
+            command = [sys.executable, __file__, "--worker", f"--rounds={given.rounds}", f"--events={given.events}"]
+            command += [f"--pace={given.pace}", f"--directory={directory}"]
+            for name, results in json.loads(subprocess.run(command, check=True, stdout=-1).stdout).items():
+                found.setdefault(name, []).extend(results)
+    print(
+        f"Events of 24 attributes, {given.pace:.0f} a second, Python {sys.version.split()[0]}: "
+        f"CPU time, median [quartiles] of {given.rounds * given.processes} rounds of {given.events}"
+    )
+    table("Application's thread", "thread", found, (SDK, SDK_ACCOUNT))
+    table("Process, until delivered", "process", found, (SDK, SDK_GZIP))
 
 
 if __name__ == "__main__":

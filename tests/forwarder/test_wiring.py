@@ -170,17 +170,22 @@ def test_what_cannot_be_forwarded_to_is_said_once_and_the_journal_goes_on(
 
 
 @pytest.mark.parametrize("named", ["none", " None "])
-def test_without_a_logs_exporter_nothing_is_forwarded(
+def test_without_a_logs_exporter_nothing_is_forwarded_but_where_the_journal_has_its_own_endpoint(
     named: str, forwarded: Any, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_LOGS_EXPORTER", named)
     with serving() as receiver:
-        forwarded(receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        forwarded(None)
         mint()
         assert threads() == {"jwt-audit-journal"}
         OFF()
         assert receiver.requests == []
-    assert len(written(directory)) == 1
+        forwarded(receiver.url)
+        mint()
+        OFF()
+        assert len(receiver.acknowledged) == 2
+    assert len(written(directory)) == 2
 
 
 def test_where_nothing_says_where_to_it_is_where_opentelemetry_sends(forwarded: Any) -> None:

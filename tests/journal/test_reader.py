@@ -70,7 +70,7 @@ def test_what_is_no_value_of_an_attribute(value: object) -> None:
 def test_a_line_too_long_for_memory_is_one_that_is_no_record(
     stream: Stream, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "LONGEST", 4096)
+    monkeypatch.setattr(files, "LONGEST", 4096)
     edit(archive / stream.name(0), lambda lines: lines.__setitem__(4, b"x" * 50_000 + b"\n"))
     assert found(checked(archive)) == [("changed", 5)]
 

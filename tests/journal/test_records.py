@@ -174,7 +174,7 @@ def test_shapes_are_forgotten_before_they_fill_the_memory() -> None:
     drafter = Drafter()
     for number in range(3000):
         drafter.draft(AuditEvent("jwt.issued", 1, INFO, "jwt.issued", {f"jwt.claims.{number}": number}))
-    assert len(drafter._shapes) <= 1024
+    assert len(drafter._shapes) <= 256
 
 
 def test_hostile_claims_are_written_and_read_back(journal: Any, directory: Path) -> None:

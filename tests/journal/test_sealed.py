@@ -60,7 +60,7 @@ def found(report: Report) -> list[tuple[str, int | None]]:
 def test_it_is_verified_as_if_it_were_not_sealed(journal: Path, keys: Keys) -> None:
     read: list[int] = []
     report = verify(find([journal], identities(STRANGER, IDENTITY)), keys, advance=read.append)
-    assert report == Report(600, 1, 7, [])
+    assert report == Report(600, 1, 7, 0, [])
     assert sum(read) == pytest.approx(find([journal], identities()).size, rel=0.01)
 
 
@@ -79,7 +79,7 @@ def test_a_segment_that_is_sealed_while_it_is_read_about_is_found(stream: Stream
     size = files.size
     seal(tmp_path / "live")
     assert files.size > size
-    assert verify(files, keys) == Report(600, 1, 7, [])
+    assert verify(files, keys) == Report(600, 1, 7, 0, [])
     with closing(trail.tell(files, trail.By.JTI, "t1")) as story:
         assert len(story) > 0
     with pytest.raises(UnreadableError, match="is sealed"):

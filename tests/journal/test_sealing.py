@@ -64,24 +64,25 @@ def settle(path: Path) -> Path:
 
 
 def test_what_is_closed_and_delivered_is_sealed_and_nothing_else(journal: Callable[..., Any], directory: Path) -> None:
-    active = journal(rotate_bytes=10_000, recipients=RECIPIENT)
+    active = journal(rotate_bytes=10_000)
     for number in range(30):
         mint(jti=str(number))
     expected = book.records(directory)
-    assert active.sealer.round(directory) == 0  # nothing of it is delivered
+    sealer = Sealer([RECIPIENT])
+    assert sealer.round(directory) == 0  # nothing of it is delivered
     *closed, live = sorted(directory.glob("*.jsonl"))
     texts = {path: path.read_bytes() for path in closed}
     assert len(texts) > 3
     assert deliver(directory) == [one["audit.record.id"] for one in expected]
     ages = [path.stat().st_mtime_ns for path in closed]
-    assert active.sealer.round(directory) == len(closed)
+    assert sealer.round(directory) == len(closed)
     assert sorted(directory.iterdir()) == sorted(
         [*map(sealed, closed), live, live.with_name(f"{live.name}.position"), *directory.glob("*.lock")]
     )
     assert [opened(sealed(path)) for path in closed] == list(texts.values())
     assert [sealed(path).stat().st_mtime_ns for path in closed] == ages  # by which retention goes
     assert {sealed(path).stat().st_mode & 0o777 for path in closed} == {0o600}
-    assert (active.sealer.round(directory), deliver(directory), active.pending()) == (0, [], 0)
+    assert (sealer.round(directory), deliver(directory), active.pending()) == (0, [], 0)
     mint(jti="on")
     assert any(b'"on"' in path.read_bytes() for path in directory.glob("*.jsonl"))
 
@@ -224,7 +225,8 @@ def test_what_cannot_be_sealed_is_said_and_holds_nothing_else_up(
     first, second = (settle(written.write(directory, stream, 1, 3)) for stream in (STREAM, OTHER))
     obstacle = first.with_name(f"{first.name}.age.tmp")
     obstacle.symlink_to("/dev/full")
-    (_, clockwork) = companion.companions(active)
+    clockwork = companion._sealing(active)
+    assert clockwork is not None
     clockwork._tick()
     (message,) = messages()
     assert f"journal in {directory} can be sealed" in message

@@ -32,7 +32,11 @@ class Json:
         for line in lines:
             if not (line.startswith(_HEAD) and line.endswith(_TAIL)):
                 raise ValueError("no export request")
-        return b"%b%b%b" % (_HEAD, b",".join([line[len(_HEAD) : -len(_TAIL)] for line in lines]), _TAIL)
+        if len(lines) == 1:
+            return lines[0]
+        # The first keeps its head and the last its tail, so that nothing is copied but by the join.
+        head, tail = len(_HEAD), -len(_TAIL)
+        return b",".join([lines[0][:tail], *[line[head:tail] for line in lines[1:-1]], lines[-1][head:]])
 
     def rejected(self, body: bytes) -> tuple[int, str]:
         response = json.loads(body)

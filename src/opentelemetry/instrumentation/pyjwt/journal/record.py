@@ -2,13 +2,15 @@
 
 A record is written in its canonical form (:mod:`.chain`) to begin with, and what is not chained is put before it: the
 bytes that are hashed are the bytes that are written. Records of one shape (the same names with values of the same
-types) differ in their values alone, so a shape's text is made once, with a place for each value.
+types) differ in their values alone, so a shape's text is made once, with a place for each value; likewise that of
+lists, which are few and come again with each token.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -23,26 +25,25 @@ from opentelemetry.instrumentation.pyjwt.version import __version__
 SpanIds = tuple[int, int, int]
 
 _SEVERITY_NUMBERS: Final = {INFO: 9, WARN: 13, ERROR: 17}  # OTLP's SeverityNumber
-_SHAPES: Final = 1024  # known at a time; names of captured claims and of a hook may make many
+_SHAPES: Final = 256  # known at a time; names of captured claims and of a hook may make many
+_LISTS: Final = 64  # likewise: they may be long
 _SEQUENCE: Final = "audit.sequence."
-_PLACE: Final = "\0"  # of the sequence in a text; JSON has this character as an escape alone
 _BETWEEN: Final = '},{"stringValue":'
-_LINE: Final = b'%%b{"%b":"%%d","attributes":[%%b%%b%%b' % OBSERVED.encode()
-_OPENING: Final = b'{"attributes":['
+_PLACE: Final = "\0"  # of the sequence in a text; JSON has this character as an escape alone
+_OPENING: Final = '{"attributes":['
 
 
 class Draft(NamedTuple):
     """A record that lacks its place in a stream."""
 
-    head: bytes  #: its canonical form up to the sequence
-    tail: bytes  #: and from there on
+    chained: bytes  #: its canonical form, with a mark where the sequence belongs
     unchained: bytes  #: attributes that are not chained, each with a comma behind it
 
 
 class _Shape(NamedTuple):
     pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
-    renderers: tuple[Callable[[Any], object], ...]
-    template: str
+    renderers: tuple[Callable[[Any], str], ...]
+    parts: list[str]  # every other one is a value's, and empty
     unchained: tuple[str, ...]
 
 
@@ -55,50 +56,40 @@ class Drafter:
     def draft(self, event: AuditEvent, span: SpanIds | None = None) -> Draft:
         """The record of ``event``, which happened within ``span``."""
         name, time_unix_nano, severity, body, attributes = event
-        key = (name, telling(attributes), tuple(attributes), tuple(map(type, attributes.values())))
+        key = (name, body, severity, telling(attributes), tuple(attributes), tuple(map(type, attributes.values())))
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= _SHAPES:
                 self._shapes.clear()
-            shape = self._shapes[key] = _shape(name, attributes)
-        values = shape.pick(attributes)
-        rendered = [render(value) for render, value in zip(shape.renderers, values)]  # noqa: B905  # strict costs time
-        chosen = shape.template % tuple(rendered)
-        head, _, tail = chosen.partition(_PLACE)
-        flags = identity = trace = ""
+            shape = self._shapes[key] = _shape(event)
+        flags = span_text = trace_text = ""
         if span is not None:
             trace_id, span_id, trace_flags = span
-            flags = f'"flags":{trace_flags:d},'
-            identity = f'"spanId":"{span_id.to_bytes(8, "big").hex()}",'
-            trace = f',"traceId":"{trace_id.to_bytes(16, "big").hex()}"'
-        tail += (
-            f'],"body":{{"stringValue":{quoted(body)}}},"eventName":{quoted(name)},{flags}'
-            f'"severityNumber":{_SEVERITY_NUMBERS[severity]},"severityText":"{severity}",{identity}'
-            f'"timeUnixNano":"{time_unix_nano}"{trace}}}'
-        )
-        unchained = "".join([f"{attribute_text(one, attributes[one])}," for one in shape.unchained])
-        return Draft(_bytes(f'{{"attributes":[{head}'), _bytes(tail), _bytes(unchained))
+            flags = f'"flags":{trace_flags},'
+            span_text = f'"spanId":"{span_id.to_bytes(8, "big").hex()}",'
+            trace_text = f',"traceId":"{trace_id.to_bytes(16, "big").hex()}"'
+        values = [render(value) for render, value in zip(shape.renderers, shape.pick(attributes))]  # noqa: B905  # strict costs time
+        values += (flags, span_text, str(time_unix_nano), trace_text)
+        parts = shape.parts.copy()
+        parts[1::2] = values
+        unchained = [f"{attribute_text(one, attributes[one])}," for one in shape.unchained]
+        return Draft(_bytes("".join(parts)), _bytes("".join(unchained)))
 
 
 def sequenced(draft: Draft, stream_id: str, sequence: int, prev_hash: str) -> bytes:
     """The draft at its place in a stream: what is hashed."""
-    return (
-        b'%b{"key":"audit.sequence.number","value":{"intValue":"%d"}},'
-        b'{"key":"audit.sequence.prev_hash","value":{"stringValue":"%b"}},'
-        b'{"key":"audit.sequence.stream_id","value":{"stringValue":"%b"}}%b'
-        % (draft.head, sequence, prev_hash.encode(), stream_id.encode(), draft.tail)
+    place = (
+        f'{{"key":"audit.sequence.number","value":{{"intValue":"{sequence}"}}}},'
+        f'{{"key":"audit.sequence.prev_hash","value":{{"stringValue":"{prev_hash}"}}}},'
+        f'{{"key":"audit.sequence.stream_id","value":{{"stringValue":"{stream_id}"}}}}'
     )
+    return draft.chained.replace(_PLACE.encode(), place.encode(), 1)
 
 
 def line(envelope: tuple[bytes, bytes], draft: Draft, canonical: bytes, observed_unix_nano: int) -> bytes:
     """What is written: the canonical form, preceded by what is not chained, in its envelope."""
-    return _LINE % (
-        envelope[0],
-        observed_unix_nano,
-        draft.unchained,
-        canonical[len(_OPENING) :],
-        envelope[1],
-    )
+    observed = f'{{"{OBSERVED}":"{observed_unix_nano}","attributes":['
+    return b"".join((envelope[0], observed.encode(), draft.unchained, canonical[len(_OPENING) :], envelope[1]))
 
 
 def vouched(draft: Draft, proof: str) -> Draft:
@@ -130,35 +121,43 @@ def _bytes(whole: str) -> bytes:
 # --- Shapes -------------------------------------------------------------------------------------------------
 
 
-def _shape(name: str, attributes: Mapping[str, Any]) -> _Shape:
-    """The text of records of this event with attributes of these names and types."""
+def _shape(event: AuditEvent) -> _Shape:
+    """The text of records like that of ``event``: with attributes of these names and types."""
+    name, _, severity, body, attributes = event
     words, copies = accountable(name, attributes)
     # Each attribute, and the one of the event that has its value. The sequence is the stream's to say.
     sources = {one: one for one in attributes if not one.startswith(_SEQUENCE)} | copies
     outside = [one for one in attributes if not chained(text(one))]
-    texts, picked = {one: _escaped(attribute_text(one, word)) for one, word in words.items()}, []
-    for one in sources.keys() - words.keys() - set(outside):
-        template, render = _rendering(attributes[sources[one]])
-        key = _escaped(f'{{"key":{quoted(text(one))},"value":')
-        texts[one] = f"{key}{template}}}"
-        picked.append((one, render))
-    before = [texts[one] for one in sorted(texts, key=_place) if _place(one) < _place(_SEQUENCE)]
-    behind = [texts[one] for one in sorted(texts, key=_place) if _place(one) > _place(_SEQUENCE)]
-    picked.sort(key=lambda pair: _place(pair[0]))
-    return _Shape(
-        _picker([sources[one] for one, _ in picked]),
-        tuple([render for _, render in picked]),
-        "".join([f"{one}," for one in before]) + _PLACE + "".join([f",{one}" for one in behind]),
-        tuple(outside),
+    constants, picked, renderers = [_OPENING], [], []
+    for one in sorted({_SEQUENCE, *words, *sources} - set(outside), key=_place):
+        if one == _SEQUENCE:
+            constants[-1] += _PLACE
+        elif one in words:
+            constants[-1] += attribute_text(one, words[one])
+        else:
+            template, render = _rendering(attributes[sources[one]])
+            before, _, behind = template.partition("%s")
+            constants[-1] += f'{{"key":{quoted(text(one))},"value":{before}'
+            constants.append(f"{behind}}}")
+            picked.append(sources[one])
+            renderers.append(render)
+        constants[-1] += ","
+    constants[-1] = (
+        f'{constants[-1][:-1]}],"body":{{"stringValue":{quoted(body)}}},"eventName":{quoted(name)},'  # flags
     )
+    constants += (
+        f'"severityNumber":{_SEVERITY_NUMBERS[severity]},"severityText":"{severity}",',  # the span's id
+        '"timeUnixNano":"',  # the time
+        '"',  # the trace's id
+        "}",
+    )
+    parts = [""] * (2 * len(constants) - 1)
+    parts[::2] = constants
+    return _Shape(_picker(picked), tuple(renderers), parts, tuple(outside))
 
 
 def _place(name: str) -> bytes:
     return order(text(name))  # a hook's name may hold anything
-
-
-def _escaped(constant: str) -> str:
-    return constant.replace("%", "%%")
 
 
 def _picker(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
@@ -167,7 +166,7 @@ def _picker(names: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
     return lambda attributes: tuple([attributes[name] for name in names])
 
 
-def _rendering(value: Any) -> tuple[str, Callable[[Any], object]]:
+def _rendering(value: Any) -> tuple[str, Callable[[Any], str]]:
     """The text around a value like this one, and what makes the text of such values."""
     for kind, template, render in _RENDERINGS:
         if isinstance(value, kind):
@@ -179,10 +178,15 @@ def _array(values: Any) -> str:
     if not values:
         return ""
     try:  # as nearly all are: of strings
-        return f'{{"stringValue":{_BETWEEN.join(map(quoted, values))}}}'
+        return _strings(tuple(values))
     except TypeError:
         pass
     return ",".join([template % render(value) for value in values for template, render in (_rendering(value),)])
+
+
+@lru_cache(_LISTS)
+def _strings(values: tuple[str, ...]) -> str:
+    return f'{{"stringValue":{_BETWEEN.join(map(quoted, values))}}}'
 
 
 def _double(value: float) -> str:
@@ -191,7 +195,7 @@ def _double(value: float) -> str:
     return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
 
 
-_RENDERINGS: Final[tuple[tuple[Any, str, Callable[[Any], object]], ...]] = (
+_RENDERINGS: Final[tuple[tuple[Any, str, Callable[[Any], str]], ...]] = (
     (str, '{"stringValue":%s}', quoted),
     (bool, '{"boolValue":%s}', {True: "true", False: "false"}.__getitem__),  # before int, which it is, too
     (int, '{"intValue":"%s"}', int.__repr__),

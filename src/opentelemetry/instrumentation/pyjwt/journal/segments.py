@@ -39,9 +39,8 @@ class Held:
         limit = CHUNK
         while True:
             chunk = os.pread(self._descriptor, limit, start)
-            end = chunk.rfind(b"\n")
-            if end >= 0:
-                return chunk[:end].split(b"\n")
+            if lines := chunk.split(b"\n")[:-1]:
+                return lines
             if len(chunk) < limit:
                 return []
             limit *= 2

@@ -70,9 +70,8 @@ class JournalSink:
         return True
 
     def __call__(self, event: AuditEvent, context: Context | None) -> None:
-        span = get_current_span(context).get_span_context()
-        ids = (span.trace_id, span.span_id, int(span.trace_flags)) if span.is_valid else None
-        self.journal.write(event, ids)
+        trace_id, span_id, _, flags, _, valid = get_current_span(context).get_span_context()
+        self.journal.write(event, (trace_id, span_id, int(flags)) if valid else None)
 
     def stop(self) -> None:
         self.journal.stop()
