@@ -59,7 +59,7 @@ def with_account(one: AuditEvent) -> AuditEvent:
 
 def spread(values: list[float], digits: int = 2) -> str:
     """The median, and the quartiles around it."""
-    low, middle, high = statistics.quantiles(values, n=4)
+    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
     return f"{middle:.{digits}f}  [{low:.{digits}f} … {high:.{digits}f}]"
 
 

@@ -44,6 +44,15 @@ def load(environ: dict[str, str]) -> Destination:
             "http://localhost:4318/v1/logs",
         ),
         ({OURS + "PROTOCOL": "grpc", OURS + "ENDPOINT": "https://o:3"}, "grpc", "https://o:3"),
+        ({OTLP + "PROTOCOL": "grpc", OURS + "ENDPOINT": "http://o:4318"}, "http/json", "http://o:4318/v1/logs"),
+        ({OTLP + "PROTOCOL": "grpc", OURS + "ENDPOINT": "http://o:3/in"}, "http/json", "http://o:3/in"),
+        ({OTLP + "PROTOCOL": "grpc", OURS + "ENDPOINT": "http://o:3"}, "grpc", "http://o:3"),
+        ({OURS + "PROTOCOL": "grpc", OURS + "ENDPOINT": "http://o:4318"}, "grpc", "http://o:4318"),
+        (
+            {OTLP + "PROTOCOL": "http/protobuf", OURS + "ENDPOINT": "http://o:4318"},
+            "http/protobuf",
+            "http://o:4318/v1/logs",
+        ),
         ({OTLP + "ENDPOINT": " ", OTLP + "PROTOCOL": ""}, "http/json", "http://localhost:4318/v1/logs"),
     ],
 )

@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from google.protobuf import json_format
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.events import ERROR, INFO, WARN, AuditEvent
+from opentelemetry.instrumentation.pyjwt.journal import trail
 from opentelemetry.instrumentation.pyjwt.journal.checkpoint import Signer
 from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
 from opentelemetry.instrumentation.pyjwt.journal.files import find
@@ -134,6 +136,20 @@ def test_a_copy_is_intact(
     report = checked(records, tmp_path / "copy.json", keys)
     assert report == verify(find([journal]), keys)
     assert (report.intact, report.streams, report.checkpoints > 2, report.unsigned) == (True, 2, True, 0)
+
+
+def test_requests_without_a_newline_between_them(journal: Path, tmp_path: Path, keys: Keys) -> None:
+    """As an exporter leaves them that was killed before it wrote the newline; a journal never does."""
+    records = copy_of(journal)
+    lines = [writing.line_of(record) for record in records]
+    path = tmp_path / "copy.json"
+    path.write_bytes(b"".join(lines[:3]) + lines[3].rstrip() + b"".join(lines[4:]))
+    assert verify(find([path]), keys) == verify(find([journal]), keys)
+    with closing(trail.tell(find([path]), trail.By.JTI, "nobody")) as story:
+        assert story.unreadable == 0
+    segment = sorted(journal.glob("*.jsonl"))[0]
+    segment.write_bytes(segment.read_bytes().replace(b"\n", b"", 1))
+    assert [problem.kind for problem in verify(find([journal]), keys).problems] == ["changed"]
 
 
 def test_protobuf_with_all_that_is_absent(journal: Path, tmp_path: Path, keys: Keys) -> None:

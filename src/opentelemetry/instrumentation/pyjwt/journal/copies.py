@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.pyjwt.journal.reader import Link, NoRecordErr
 
 _SEQUENCE: Final = "audit.sequence."
 _NOTHING: Final[tuple[Any, ...]] = ("", 0, "0", [], {}, None)
+_JOINT: Final = b'}{"resourceLogs":'  # which no string of JSON holds like this
 #: How lines of other signals begin, which a file exporter may be given as well.
 SIGNALS: Final = (b'{"resourceSpans":', b'{"resourceMetrics":', b'{"resourceProfiles":')
 
@@ -22,10 +23,8 @@ def records(text: bytes) -> list[tuple[Record, dict[str, Any], Link]]:
     Raises:
         NoRecordError: it is no export request, or what says it is the journal's is no record.
     """
-    if text.startswith(SIGNALS):
-        return []
     found = []
-    for record in reader.records(text):
+    for record in all_records(text):
         if not _ours(record):
             continue
         attributes = reader.attributes_of(record)
@@ -34,6 +33,18 @@ def records(text: bytes) -> list[tuple[Record, dict[str, Any], Link]]:
         if link is not None:
             found.append((written, attributes, link))
     return found
+
+
+def all_records(text: bytes) -> list[Record]:
+    """All log records in a line, which may hold several requests: a file exporter's newline is a write of its own.
+
+    Raises:
+        NoRecordError: it is no export request.
+    """
+    if text.startswith(SIGNALS):
+        return []
+    requests = text.replace(_JOINT, _JOINT.replace(b"{", b"\n{")).split(b"\n")
+    return [record for request in requests for record in reader.records(request)]
 
 
 def _ours(record: Record) -> bool:

@@ -48,7 +48,10 @@ class Destination:
         def variable(name: str) -> str | None:
             return _given(environ, f"OTEL_EXPORTER_OTLP_LOGS_{name}") or _given(environ, f"OTEL_EXPORTER_OTLP_{name}")
 
-        protocol = protocol or variable("PROTOCOL") or "http/json"
+        usual = variable("PROTOCOL")
+        if usual == "grpc" and endpoint and _is_of_http(endpoint):
+            usual = None  # the distribution sets it where nobody has said anything
+        protocol = protocol or usual or "http/json"
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
         url = (_grpc_endpoint if protocol == "grpc" else _http_endpoint)(endpoint, environ)
@@ -74,6 +77,12 @@ def without_secrets(url: str) -> str:
 
 def _given(environ: Mapping[str, str], name: str) -> str | None:
     return environ.get(name, "").strip() or None
+
+
+def _is_of_http(endpoint: str) -> bool:
+    """Whether nobody speaks gRPC there: it has a path, or the port that OTLP has for HTTP."""
+    parts = urlsplit(endpoint)
+    return bool(parts.path.strip("/")) or parts.netloc.endswith(":4318")
 
 
 def _http_endpoint(endpoint: str | None, environ: Mapping[str, str]) -> str:

@@ -152,10 +152,10 @@ def _found(
     """Each event of ours with its attributes; ``None`` for a line that is no record."""
     for path in files.paths:
         for line in lines(path, advance, files.identities):
-            if containing not in line.text or not line.text.strip() or line.text.startswith(copies.SIGNALS):
+            if containing not in line.text or not line.text.strip():
                 continue
             try:
-                records = reader.records(line.text)
+                records = copies.all_records(line.text)
             except ValueError:
                 if not line.torn:
                     yield None
