@@ -13,7 +13,7 @@ PINS := $(wildcard constraints*.txt)
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS = $(or $(filter constraints-$(VERSION).txt,$(PINS)),constraints.txt)
 
-.PHONY: demo test lint support bench clean
+.PHONY: demo test lint support alerts bench clean
 
 demo: .venv/.demo
 	@$(BIN)/python examples/demo/run.py $(ARGS)
@@ -32,6 +32,10 @@ support: .venv/.dev
 	@SUPPORT_REPORT=$(CURDIR)/.support $(BIN)/nox -s libraries
 	@SUPPORT_REPORT=$(CURDIR)/.support $(BIN)/python -m pytest --numprocesses auto tests/integrations
 	@$(BIN)/python tests/support_table.py .support
+
+# Alerts of every engine, from the rules in collector-config/alerts/rules.
+alerts: .venv/.dev
+	@$(BIN)/python -m tools.alerts
 
 bench: .venv/.dev
 	@$(BIN)/python benchmarks/decode.py $(ARGS)
