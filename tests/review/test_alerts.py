@@ -154,3 +154,13 @@ def test_names_in_prometheus_are_those_of_the_metric() -> None:
     text = prometheus.generate(RULES)
     assert f"{semconv.VALIDATION_DURATION.replace('.', '_')}_seconds_count" in text
     assert semconv.REASON.replace(".", "_") in text
+
+
+def test_elasticsearch_knows_every_field_before_it_has_come() -> None:
+    properties = json.loads(elasticsearch.mappings(RULES))["template"]["mappings"]["properties"]
+    types = {name.removeprefix("attributes."): one["type"] for name, one in properties.items()}
+    queries = " ".join(one for made in queries_of_elasticsearch(elasticsearch.generate(RULES)).values() for one in made)
+    asked = semconv.ATTRIBUTES & set(re.findall(r"[a-z_]+(?:\.[a-z_]+)+", queries))
+    assert {semconv.JTI, semconv.FINGERPRINT, semconv.COUNTRY} <= asked <= types.keys()
+    assert (types[semconv.VERIFIED], types[semconv.HTTP_STATUS], types[semconv.IAT]) == ("boolean", "long", "long")
+    assert {types[name] for name in (semconv.JTI, semconv.REASON, semconv.CHECKS, semconv.EVENT_NAME)} == {"keyword"}

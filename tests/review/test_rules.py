@@ -26,6 +26,7 @@ from opentelemetry.instrumentation.pyjwt.review.model import (
 from opentelemetry.instrumentation.pyjwt.review.rules import DEFAULTS, RuleError, load
 from tests import isolated
 
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
 TOKEN = (Key((semconv.ISS, semconv.JTI)), Key((semconv.ISS, semconv.FINGERPRINT)))
 CLIENT = (Key((semconv.CLIENT_ADDRESS,)),)
 SUBJECT = (Key((semconv.ISS, semconv.SUB)),)
@@ -234,6 +235,12 @@ def test_rules_are_read_without_what_emits() -> None:
     assert shown.stdout == f"{len(EXPECTED)} []\n"
 
 
+def test_the_documentation_lists_every_rule_with_its_level(rules: dict[str, Rule]) -> None:
+    rows = [line.split("|") for line in DOCUMENTATION.splitlines() if line.startswith("|")]
+    told = {name.strip(): row[3].split(";")[0].strip() for row in rows if len(row) == 5 for name in row[1].split(",")}
+    assert {name: told.get(name) for name in rules} == {name: rule.level for name, rule in rules.items()}
+
+
 # --- Rules that users bring -----------------------------------------------------------------------------------
 
 
@@ -242,6 +249,18 @@ def test_a_single_event(tmp_path: Path) -> None:
     assert (rule.shape, rule.condition, rule.keys) == ("single", StartsWith("http.route", ("/admin",)), CLIENT)
     assert rule.id == only(tmp_path, RULE).id
     assert rule.source == "rules.yml"
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION, re.DOTALL)
+    rule = only(tmp_path, example)
+    assert (rule.name, rule.shape, rule.window, rule.least, rule.keys) == (
+        "admin-probe",
+        "event_count",
+        300,
+        3,
+        SUBJECT,
+    )
 
 
 def test_a_count_of_events(tmp_path: Path) -> None:

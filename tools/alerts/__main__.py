@@ -12,6 +12,7 @@ from tools.alerts.common import Generator
 ALERTS: Final = Path(__file__).parents[2] / "collector-config" / "alerts"
 #: Each file, and what makes it.
 FILES: Final[dict[str, Generator]] = {
+    "elasticsearch/mappings.json": elasticsearch.mappings,
     "elasticsearch/rules.ndjson": elasticsearch.generate,
     "loki/rules.yaml": loki.generate,
     "prometheus/rules.yaml": prometheus.generate,

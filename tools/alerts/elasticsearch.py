@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from opentelemetry.instrumentation.pyjwt import semconv
-from opentelemetry.instrumentation.pyjwt.review.conditions import any_of, fields_of
+from opentelemetry.instrumentation.pyjwt.review.conditions import any_of, fields_of, tests_of
 from opentelemetry.instrumentation.pyjwt.review.model import (
     LIFETIME,
     LISTS,
@@ -30,7 +30,7 @@ from opentelemetry.instrumentation.pyjwt.review.model import (
 from opentelemetry.instrumentation.pyjwt.review.plan import cases
 from tools.alerts.common import LOOKS, QUIET, SEARCH_EVERY, Language, attributes_of, levels, look_back
 
-_INDEX: Final = "logs-*"
+_INDEX: Final = "logs-*.otel-*"
 _RISK: Final = {"informational": 1, "low": 21, "medium": 47, "high": 73, "critical": 99}
 _TACTICS: Final = {
     "initial-access": ("TA0001", "Initial Access"),
@@ -76,6 +76,31 @@ _ESQL: Final = _Esql()
 def generate(rules: Sequence[Rule]) -> str:
     made = [_rule(rule, level, escalated) for rule in rules for level, escalated in levels(rule)]
     return "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in made)
+
+
+def mappings(rules: Sequence[Rule]) -> str:
+    """A component template with every field of the rules: ES|QL refuses a query for one that no record has had yet."""
+    types = dict.fromkeys((semconv.EVENT_NAME, semconv.RECORD_ID), "keyword")
+    for rule in rules:
+        conditions = [rule.condition, *([rule.then] if rule.then else [])]
+        conditions += [key.condition for key in rule.keys if key.condition]
+        names = set().union(*map(fields_of, conditions), attributes_of(rule.keys))
+        names |= {rule.field, rule.escalation.field if rule.escalation else ""} - {""}
+        for name in names - {LIFETIME}:
+            types.setdefault(name, "keyword")
+        for test in (one for condition in conditions for one in tests_of(condition)):
+            if isinstance(test, Compare):
+                types[test.field] = "long"
+            elif isinstance(test, Equals) and isinstance(test.values[0], bool):
+                types[test.field] = "boolean"
+        if LIFETIME in names:
+            types |= dict.fromkeys((semconv.EXP, semconv.IAT), "long")
+    types.pop(LIFETIME, None)
+    properties = {
+        f"attributes.{name}": {"type": kind} | ({"ignore_above": 1024} if kind == "keyword" else {})
+        for name, kind in sorted(types.items())
+    }
+    return json.dumps({"template": {"mappings": {"properties": properties}}}, indent=2) + "\n"
 
 
 def _rule(rule: Rule, level: Level, escalated: bool) -> dict[str, Any]:

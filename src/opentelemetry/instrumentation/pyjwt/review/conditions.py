@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -61,11 +61,21 @@ def condition_of(detection: object) -> Condition:
     return _Parser(words, selections).parsed()
 
 
+def tests_of(condition: Condition) -> Iterator[Equals | Compare | StartsWith | Exists]:
+    """Every test of an attribute in a condition."""
+    match condition:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from tests_of(part)
+        case Not(part):
+            yield from tests_of(part)
+        case _:
+            yield condition
+
+
 def fields_of(condition: Condition) -> set[str]:
     """Every attribute that a condition looks at."""
-    if isinstance(condition, (And, Or)):
-        return set().union(*map(fields_of, condition.parts))
-    return fields_of(condition.part) if isinstance(condition, Not) else {condition.field}
+    return {test.field for test in tests_of(condition)}
 
 
 def all_of(parts: Iterable[Condition]) -> Condition:
