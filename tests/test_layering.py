@@ -86,12 +86,17 @@ def test_what_reads_a_journal_imports_nothing_of_what_writes_it(name: str) -> No
     assert layers <= {"journal", "semconv", "bounds"}
 
 
-@pytest.mark.parametrize("name", ["model", "conditions", "documents", "rules"])
+@pytest.mark.parametrize("name", ["model", "conditions", "documents", "rules", "plan", "columns", "sql"])
 def test_rules_import_nothing_but_themselves(name: str) -> None:
     path = Path("review", f"{name}.py")
     assert foreign(imports(path)) == set()
     layers = {one.removeprefix(f"{OURS}.").split(".")[0] for one in imports(path) if one.startswith(f"{OURS}.")}
     assert layers <= {"review", "semconv"}
+
+
+def test_duckdb_is_imported_by_what_runs_it_alone() -> None:
+    known = {path.as_posix() for path in MODULES if "duckdb" in foreign(imports(path))}
+    assert known == {"review/database.py", "review/loading.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)

@@ -89,8 +89,12 @@ class Files(NamedTuple):
         return sum(path.stat().st_size for path in self.paths if path.exists())
 
 
-def find(paths: Sequence[Path]) -> Files:
+def find(paths: Sequence[Path], also: tuple[str, ...] = ()) -> Files:
     """The files to read in these files and folders (recursively).
+
+    Args:
+        paths: files, whatever their names are, and folders.
+        also: how names of files in folders may end, beside those of OTLP JSON lines.
 
     Raises:
         UnreadableError: there is no such path, no right to read it, or a segment is sealed.
@@ -98,7 +102,7 @@ def find(paths: Sequence[Path]) -> Files:
     segments: set[Segment] = set()
     copies: set[Path] = set()
     for path in paths:
-        for file in _files(path):
+        for file in _files(path, (*_COPIES, _SEALED, *also)):
             if file.name.endswith(_SEALED):
                 raise UnreadableError(f"{file} is sealed: decrypt it first")
             if match := _SEGMENT.fullmatch(file.name):
@@ -108,7 +112,7 @@ def find(paths: Sequence[Path]) -> Files:
     return Files(sorted(segments), sorted(copies))
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     if path.is_file():
         yield path.resolve()
         return
@@ -119,7 +123,7 @@ def _files(path: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(path, onerror=refuse):
         folders[:] = [name for name in folders if name not in _ASIDE]
         for name in names:
-            if name.endswith((*_COPIES, _SEALED)):
+            if name.endswith(endings):
                 yield Path(folder).resolve() / name
 
 
