@@ -15,7 +15,7 @@ import yaml
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.review.model import And, Compare, Condition, Equals, Not, Or, Rule
 from opentelemetry.instrumentation.pyjwt.review.rules import load
-from tools.alerts import elasticsearch, loki, prometheus, splunk, victorialogs
+from tools.alerts import duckdb, elasticsearch, loki, prometheus, splunk, victorialogs
 from tools.alerts.__main__ import ALERTS, FILES
 from tools.alerts.common import SEARCH_EVERY
 
@@ -37,6 +37,11 @@ def queries_of_elasticsearch(text: str) -> dict[str, list[str]]:
     return {rule["name"]: [one["query"] for one in rules if one["name"] == rule["name"]] for rule in rules}
 
 
+def queries_of_duckdb(text: str) -> dict[str, list[str]]:
+    views = [view.split('" AS\n') for view in text.split('CREATE VIEW "')[1:]]
+    return {name: [query] for name, query in views}
+
+
 def stanzas(text: str) -> dict[str, dict[str, str]]:
     parser = configparser.RawConfigParser(comment_prefixes=("#",), delimiters=("=",))
     parser.read_string(text.replace("\\\n|", "\n  |"))
@@ -49,6 +54,7 @@ ENGINES: dict[str, Engine] = {
     "splunk": (splunk.generate, queries_of_splunk, SAME),
     "elasticsearch": (elasticsearch.generate, queries_of_elasticsearch, SAME),
     "loki": (loki.generate, queries_of_groups, lambda name: name.replace(".", "_")),
+    "duckdb": (duckdb.generate, queries_of_duckdb, SAME),
     "victorialogs": (victorialogs.generate, queries_of_groups, SAME),
 }
 

@@ -11,12 +11,15 @@ import pytest
 
 from opentelemetry.instrumentation.pyjwt.review.columns import attributes_of
 from opentelemetry.instrumentation.pyjwt.review.compact import compact
+from opentelemetry.instrumentation.pyjwt.review.database import database
 from opentelemetry.instrumentation.pyjwt.review.findings import Finding, review
 from opentelemetry.instrumentation.pyjwt.review.model import LEVELS
 from opentelemetry.instrumentation.pyjwt.review.rules import load
 from opentelemetry.instrumentation.pyjwt.review.sources import find
 from tests.review.planted import EVENTS, EXPECTED
+from tests.review.planting import Expected
 from tests.review.written import write
+from tools.alerts.__main__ import ALERTS
 
 UNIQUE = len(EVENTS) - 18  # of six rules with windows, one record is delivered four times
 
@@ -64,6 +67,22 @@ def test_all_that_is_planted_and_nothing_else(form: str, shuffled: list[Any], tm
     found, events, skipped = reviewed(folder)
     assert counted(found) == counted(EXPECTED)
     assert (events, skipped) == (UNIQUE, 0)
+
+
+def test_the_views_for_duckdb_find_the_same(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    compact(find([write(tmp_path / "copy.json", EVENTS)]), archive, attributes_of(load()), lambda size: None)
+    text = (ALERTS / "duckdb" / "rules.sql").read_text(encoding="utf-8")
+    events = " ".join(line.removeprefix("--") for line in text.split("them:\n--\n")[1].split("--\n--")[0].splitlines())
+    with database() as opened:
+        opened.rows(events.replace("archive/", f"{archive}/").partition(";")[0])
+        opened.connection.execute(text)
+        found = [
+            Expected(rule.name, LEVELS[level], key, *more)
+            for rule in load()
+            for level, key, *more in opened.rows(f'SELECT level, key, count, first, last FROM "{rule.name}"')
+        ]
+    assert counted(found) == counted(EXPECTED)
 
 
 def test_the_worst_comes_first(tmp_path: Path) -> None:

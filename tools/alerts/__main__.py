@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from opentelemetry.instrumentation.pyjwt.review.rules import load
-from tools.alerts import elasticsearch, loki, prometheus, splunk, victorialogs
+from tools.alerts import duckdb, elasticsearch, loki, prometheus, splunk, victorialogs
 from tools.alerts.common import Generator
 
 ALERTS: Final = Path(__file__).parents[2] / "collector-config" / "alerts"
 #: Each file, and what makes it.
 FILES: Final[dict[str, Generator]] = {
+    "duckdb/rules.sql": duckdb.generate,
     "elasticsearch/mappings.json": elasticsearch.mappings,
     "elasticsearch/rules.ndjson": elasticsearch.generate,
     "loki/rules.yaml": loki.generate,

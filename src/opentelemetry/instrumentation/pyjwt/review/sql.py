@@ -79,7 +79,7 @@ def _equals(field: str, values: tuple[Scalar, ...]) -> str:
         texts += [literal(str(one).lower()) for one in truths]
     tests = []
     if kind is Kind.BOOLEAN:
-        tests += [column if one else f"NOT {column}" for one in truths]
+        tests += [f"{column} = {str(one).lower()}" for one in truths]
     if kind is Kind.LIST and texts:
         tests.append(f"list_has_any({column}, [{', '.join(texts)}])")
     if kind in (Kind.TEXT, Kind.OWN) and texts:
@@ -156,7 +156,7 @@ FROM (
     WHERE hashed IN (SELECT hashed FROM candidates)
     WINDOW past AS (
       PARTITION BY {columns} ORDER BY {TIME}
-      RANGE BETWEEN {rule.window * _SECOND} /* {rule.window} s */ PRECEDING AND CURRENT ROW
+      RANGE BETWEEN {rule.window * _SECOND} /* {rule.window}s */ PRECEDING AND CURRENT ROW
     )
   ), fullest AS MATERIALIZED (
     SELECT {columns}, {level} AS level, max(number) AS count, min(since) AS first, max({TIME}) AS last,
