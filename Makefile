@@ -40,6 +40,7 @@ alerts: .venv/.dev
 bench: .venv/.dev
 	@$(BIN)/python benchmarks/decode.py $(ARGS)
 	@$(BIN)/python benchmarks/journal.py $(ARGS)
+	@$(BIN)/python benchmarks/review.py $(ARGS)
 
 clean:
 	rm -rf .venv .nox .support dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
