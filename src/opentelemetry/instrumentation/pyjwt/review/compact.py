@@ -7,11 +7,10 @@ the same files. All its records are in there, as they were, and beside them the 
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.journal.segments import is_alive
@@ -27,6 +26,11 @@ from opentelemetry.instrumentation.pyjwt.review.loading import (
     with_lines,
 )
 from opentelemetry.instrumentation.pyjwt.review.sources import PARQUET, Sources
+
+#: Rows that are compressed together: with the whole records beside them, they take room in memory in each thread.
+_ROWS: Final = 10_240
+_EVENT: Final = quoted(semconv.EVENT_NAME)
+_DAY: Final = f"strftime(make_timestamp_ns({TIME}), '%Y-%m-%d')"
 
 
 class Compacted(NamedTuple):
@@ -72,23 +76,25 @@ def closed(sources: Sources) -> list[Path]:
 def _archive(opened: Database, file: Path, output: Path, attributes: Sequence[str]) -> tuple[int, int]:
     """Write the archives of one file; gives how many records it has, and how many lines without any."""
     files = plain(opened, [file])
-    event = quoted(semconv.EVENT_NAME)
+    with_lines(
+        opened,
+        lambda longest: opened.rows(f"CREATE OR REPLACE TABLE archived AS {_records(files, longest, attributes)}"),
+    )
+    name = f"{file.name.partition('.')[0]}-{_digest(file)}{PARQUET}"
     # Beside the archives, so that each can be moved to its place at once.
     with tempfile.TemporaryDirectory(prefix=".compact-", dir=output) as folder:
-        with_lines(
-            opened,
-            lambda longest: opened.rows(f"CREATE OR REPLACE TABLE archived AS {_records(files, longest, attributes)}"),
-        )
-        opened.rows(f"""\
-COPY (SELECT *, strftime(make_timestamp_ns({TIME}), '%Y-%m-%d') AS date FROM archived WHERE {event} IS NOT NULL)
-TO {literal(folder)} (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (date), OVERWRITE_OR_IGNORE)""")
-        name = f"{file.name.partition('.')[0]}-{_digest(file)}"
-        for day in Path(folder).iterdir():
-            (output / day.name).mkdir(mode=0o700, exist_ok=True)
-            for place, part in enumerate(sorted(day.iterdir())):
-                part.chmod(0o600)
-                os.replace(part, output / day.name / f"{name}-{place}{PARQUET}")
-    ((found, skipped),) = opened.rows(f"SELECT count({event}), count(*) - count({event}) FROM archived")
+        part = Path(folder, name)
+        for (day,) in opened.rows(
+            f"SELECT DISTINCT {_DAY} AS day FROM archived WHERE {_EVENT} IS NOT NULL ORDER BY day"
+        ):
+            opened.rows(f"""\
+COPY (FROM archived WHERE {_EVENT} IS NOT NULL AND {_DAY} = {literal(day)})
+TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROWS})""")
+            part.chmod(0o600)
+            place = output / f"date={day}"
+            place.mkdir(mode=0o700, exist_ok=True)
+            part.replace(place / name)
+    ((found, skipped),) = opened.rows(f"SELECT count({_EVENT}), count(*) - count({_EVENT}) FROM archived")
     return found, skipped
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from opentelemetry.instrumentation.pyjwt.review.columns import attributes_of
 from opentelemetry.instrumentation.pyjwt.review.database import MEMORY, Database, database
-from opentelemetry.instrumentation.pyjwt.review.loading import Loaded, load
+from opentelemetry.instrumentation.pyjwt.review.loading import Loaded, load, readable
 from opentelemetry.instrumentation.pyjwt.review.model import LEVELS, Level, Rule
 from opentelemetry.instrumentation.pyjwt.review.sources import Sources
 from opentelemetry.instrumentation.pyjwt.review.sql import query_of
@@ -85,7 +85,8 @@ def review(
     with database(memory) as opened:
         loaded = load(opened, sources, attributes_of(rules), since, reading)
         opened.rows(_TABLE)
-        for place, rule in enumerate(rules):
-            asking(rule)
-            opened.rows(f"INSERT INTO findings SELECT {place}, * FROM ({query_of(rule)})")
+        with readable():
+            for place, rule in enumerate(rules):
+                asking(rule)
+                opened.rows(f"INSERT INTO findings SELECT {place}, * FROM ({query_of(rule)})")
         yield Review(opened, rules, loaded)

@@ -217,10 +217,10 @@ def _listed(files: Iterable[Path]) -> str:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Tells in our words that DuckDB cannot read a file."""
+    """Tells in our words that DuckDB cannot read a file, or has not the room for it."""
     import duckdb
 
     try:
         yield
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException) as error:
         raise UnreadableError(str(error).partition("\n")[0]) from None
