@@ -204,6 +204,8 @@ def test_usage(trail: Path, tmp_path: Path) -> None:
         ([tmp_path / "nowhere"], "cannot be read"),
         ([tmp_path / "nothing*"], "nothing matches"),
         ([trail, "--since", "yesterday"], "is neither a time"),
+        ([trail, "--memory", "much"], "is no size"),
+        ([trail, "--memory", "1MiB"], "the memory that DuckDB may take is not enough"),
         ([trail, "--fail-on", "panic"], "is none of informational, low"),
         ([trail, "--rules", tmp_path / "bad.yml"], "bad.yml: own-count.correlation.timespan: must be a number"),
         ([trail, "--rules", tmp_path / "nowhere.yml"], "nowhere.yml"),

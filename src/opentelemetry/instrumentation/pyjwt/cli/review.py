@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opentelemetry.instrumentation.pyjwt.cli.terminal import FOUND, fail, failing, moment, progress, quoted, safe
+from opentelemetry.instrumentation.pyjwt.review.database import MEMORY
 from opentelemetry.instrumentation.pyjwt.review.documents import RuleError
 from opentelemetry.instrumentation.pyjwt.review.findings import Finding, Review, review
 from opentelemetry.instrumentation.pyjwt.review.model import LEVELS
@@ -30,6 +31,7 @@ TABLE: Final = 200
 _CHOICES: Final = ", ".join((*LEVELS, "never"))
 _STYLES: Final = {"critical": "bold magenta", "high": "bold red", "medium": "yellow"}
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_SIZE: Final = re.compile(r"[1-9][0-9]{0,5}[MG]iB")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -53,6 +55,7 @@ def command(
     fail_on: Annotated[
         str, typer.Option(help=f"From this level on a finding gives exit code 1: {_CHOICES}.", metavar="LEVEL")
     ] = "high",
+    memory: Annotated[str, typer.Option(help="What DuckDB may take of memory.", metavar="SIZE")] = MEMORY,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Find misuse of tokens: stolen, forged, revoked ones, and what services let pass.
@@ -62,6 +65,8 @@ def command(
     level = next((one for one in LEVELS if one == fail_on), None)
     if level is None and fail_on not in ("never", "none"):
         fail(f"--fail-on {fail_on} is none of {_CHOICES}")
+    if not _SIZE.fullmatch(memory):
+        fail(f"--memory {memory} is no size, as in 512MiB or 4GiB")
     start = _nanoseconds(since) if since is not None else 0
     with failing("review"), ExitStack() as opened:
         try:
@@ -75,6 +80,7 @@ def command(
                 sources,
                 known,
                 since=start,
+                memory=memory,
                 reading=lambda part: advance(round(part * sources.size)),
                 asking=lambda rule: advance(asked // len(known)),
             )

@@ -222,5 +222,7 @@ def readable() -> Iterator[None]:
 
     try:
         yield
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException) as error:
+    except duckdb.OutOfMemoryException:
+        raise UnreadableError("the memory that DuckDB may take is not enough") from None
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise UnreadableError(str(error).partition("\n")[0]) from None
