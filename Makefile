@@ -13,7 +13,7 @@ PINS := $(wildcard constraints*.txt)
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS = $(or $(filter constraints-$(VERSION).txt,$(PINS)),constraints.txt)
 
-.PHONY: demo test lint collector support bench clean
+.PHONY: demo test lint collector support alerts bench clean
 
 demo: .venv/.demo
 	@$(BIN)/python examples/demo/run.py $(ARGS)
@@ -37,9 +37,14 @@ support: .venv/.dev
 	@SUPPORT_REPORT=$(CURDIR)/.support $(BIN)/python -m pytest --numprocesses auto tests/integrations
 	@$(BIN)/python tests/support_table.py .support
 
+# Alerts of every engine, from the rules in collector-config/alerts/rules.
+alerts: .venv/.dev
+	@$(BIN)/python -m tools.alerts
+
 bench: .venv/.dev
 	@$(BIN)/python benchmarks/decode.py $(ARGS)
 	@$(BIN)/python benchmarks/journal.py $(ARGS)
+	@$(BIN)/python benchmarks/review.py $(ARGS)
 
 clean:
 	rm -rf .venv .nox .support dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

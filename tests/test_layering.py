@@ -86,17 +86,31 @@ def test_what_reads_a_journal_imports_nothing_of_what_writes_it(name: str) -> No
     assert layers <= {"journal", "semconv", "bounds"}
 
 
+@pytest.mark.parametrize("name", ["model", "conditions", "documents", "rules", "plan", "columns", "sql"])
+def test_rules_import_nothing_but_themselves(name: str) -> None:
+    path = Path("review", f"{name}.py")
+    assert foreign(imports(path)) == set()
+    layers = {one.removeprefix(f"{OURS}.").split(".")[0] for one in imports(path) if one.startswith(f"{OURS}.")}
+    assert layers <= {"review", "semconv"}
+
+
+def test_duckdb_is_imported_by_what_runs_it_alone() -> None:
+    known = {path.as_posix() for path in MODULES if "duckdb" in foreign(imports(path))}
+    assert known == {"review/database.py", "review/loading.py"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_no_module_imports_a_framework_or_pyjwt_when_it_is_imported(path: Path) -> None:
     assert foreign(imports(path, top=True)) <= (ALLOWED | TERMINAL if path.parts[0] == "cli" else ALLOWED)
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MODULES if not {"journal", "cli", "journal.py"} & set(path.parts)], ids=str
+    "path", [path for path in MODULES if not {"journal", "cli", "review", "journal.py"} & set(path.parts)], ids=str
 )
-def test_journal_and_command_are_not_imported_with_the_plugin(path: Path) -> None:
+def test_journal_review_and_command_are_not_imported_with_the_plugin(path: Path) -> None:
     """Whoever turns the journal on imports it then, within a function."""
-    assert not any(name.startswith((f"{OURS}.journal", f"{OURS}.cli")) for name in imports(path, top=True))
+    apart = tuple(f"{OURS}.{name}" for name in ("journal", "cli", "review"))
+    assert not any(name.startswith(apart) for name in imports(path, top=True))
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "sinks"], ids=str)

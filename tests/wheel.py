@@ -13,7 +13,9 @@ PACKAGE = "opentelemetry.instrumentation.pyjwt"
 
 def installed(wheel: str) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert f"{PACKAGE.replace('.', '/')}/py.typed" in names
+    inside = PACKAGE.replace(".", "/")
+    assert f"{inside}/py.typed" in names
+    assert f"{inside}/review/sigma/stolen-token.yml" in names
     shared = {"opentelemetry/__init__.py", "opentelemetry/instrumentation/__init__.py"}
     assert not shared & set(names), "the namespace belongs to all of OpenTelemetry"
 

@@ -69,6 +69,11 @@ HTTP_METHOD: Final = "http.request.method"  # string
 HTTP_ROUTE: Final = "http.route"  # string
 HTTP_STATUS: Final = "http.response.status_code"  # int
 
+# --- What a pipeline adds to a record on its way ----------------------------------------------------------
+
+EVENT_NAME: Final = "event.name"  # string: the event, for receivers that lose its name
+COUNTRY: Final = "geo.country.iso_code"  # string: of client.address
+
 # --- The journal: on every record in it (OTEP 0267) ---------------------------------------------------------
 
 ACTOR_TYPE: Final = "audit.actor.type"  # string: user, service, anonymous
@@ -83,6 +88,11 @@ STREAM_ID: Final = "audit.sequence.stream_id"  # string: the chain that the reco
 SEQUENCE_NUMBER: Final = "audit.sequence.number"  # int: and its place there, from 1
 PREV_HASH: Final = "audit.sequence.prev_hash"  # string: SHA-256 of the record before it, in hex
 INTEGRITY: Final = "audit.integrity.value"  # string: signed proof (JWS), on checkpoints
+
+#: Every attribute named above; those of captured claims begin with CLAIM_PREFIX.
+ATTRIBUTES: Final = frozenset(
+    value for name, value in tuple(globals().items()) if name.isupper() and isinstance(value, str)
+) - {*EVENTS, CHECKPOINT, CLAIM_PREFIX}
 
 # --- Reasons (jwt.validation.reason) ----------------------------------------------------------------------
 

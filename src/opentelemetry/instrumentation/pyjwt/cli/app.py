@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from opentelemetry.instrumentation.pyjwt.cli import decrypt, forward, seal, trail, verify
+from opentelemetry.instrumentation.pyjwt.cli import compact, decrypt, forward, review, seal, trail, verify
 
 app: Final = typer.Typer(
     name="jwt-audit",
@@ -18,6 +18,8 @@ app: Final = typer.Typer(
 )
 app.command("verify")(verify.command)
 app.command("trail")(trail.command)
+app.command("review")(review.command)
+app.command("compact")(compact.command)
 app.command("forward")(forward.command)
 app.command("seal")(seal.command)
 app.command("decrypt")(decrypt.command)

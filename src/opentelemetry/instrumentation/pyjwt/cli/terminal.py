@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -28,11 +30,29 @@ Identity = Annotated[
 ]
 
 _LONGEST = 4096
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def safe(value: object) -> str:
     """Anything as text that no terminal takes for more than text."""
     return text(str(value), _LONGEST)
+
+
+def quoted(value: object) -> str:
+    """The value in ``name=value``; what has other than plain characters in quotes, so that none forges another."""
+    shown = safe(value)
+    if shown and not any(character in ' "=\\' for character in shown):
+        return shown
+    return json.dumps(shown, ensure_ascii=False)
+
+
+def moment(unix_nano: int) -> str:
+    """RFC 3339, in UTC."""
+    try:
+        time = _EPOCH + timedelta(microseconds=unix_nano // 1000)
+    except OverflowError:
+        return f"{unix_nano} ns"
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def fail(message: str) -> NoReturn:
@@ -42,8 +62,8 @@ def fail(message: str) -> NoReturn:
 
 
 @contextmanager
-def failing() -> Iterator[None]:
-    """Ends the command where something cannot be read or is not installed, in words."""
+def failing(extra: str = "cli") -> Iterator[None]:
+    """Ends the command where something cannot be read, or is not installed that this extra has, in words."""
     try:
         yield
     except UnreadableError as error:
@@ -51,7 +71,7 @@ def failing() -> Iterator[None]:
     except FileNotFoundError as error:
         fail(f"{error.filename} is gone")
     except ModuleNotFoundError as error:
-        fail(needs(error, "journal" if error.name == "pyrage" else "cli"))
+        fail(needs(error, "journal" if error.name == "pyrage" else extra))
 
 
 def files_in(paths: list[Path], identity: list[Path] | None) -> Files:

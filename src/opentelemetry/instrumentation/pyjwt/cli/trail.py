@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,7 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from opentelemetry.instrumentation.pyjwt import semconv
-from opentelemetry.instrumentation.pyjwt.cli.terminal import Identity, fail, failing, files_in, progress, safe
+from opentelemetry.instrumentation.pyjwt.cli.terminal import (
+    Identity,
+    fail,
+    failing,
+    files_in,
+    moment,
+    progress,
+    quoted,
+    safe,
+)
 from opentelemetry.instrumentation.pyjwt.journal.trail import By, Entry, Story, tell
 
 #: Events beyond which there are lines, which need no room in memory, in place of a table.
@@ -31,7 +39,6 @@ _STYLES: Final = {
     semconv.REJECTED: "bold red",
     semconv.UNVERIFIED: "bold magenta",
 }
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def command(
@@ -70,7 +77,7 @@ def _print(story: Story, as_json: bool) -> None:
         for entry in story:
             typer.echo(_line(entry))
         for parent, child in story.lineage():
-            typer.echo(f"lineage parent={_quoted(parent)} child={_quoted(child)}")
+            typer.echo(f"lineage parent={quoted(parent)} child={quoted(child)}")
     if not story:
         typer.echo("Nothing is told of it.", err=True)
     if story.unreadable:
@@ -83,7 +90,7 @@ def _json(story: Story) -> Iterator[str]:
     yield f'{{"lineage": {json.dumps(lineage)}, "events": ['
     for index, entry in enumerate(story):
         told = {
-            "time": _time(entry),
+            "time": moment(entry.time_unix_nano),
             "event": entry.event,
             "relation": entry.relation,
             "stream_id": entry.stream_id,
@@ -101,7 +108,7 @@ def _table(story: Story) -> Table:
     for entry in story:
         style = _STYLES.get(entry.event, "")
         cells = (
-            _time(entry),
+            moment(entry.time_unix_nano),
             _who(entry),
             entry.token() or "",
             _lineage(entry),
@@ -129,24 +136,8 @@ def _line(entry: Entry) -> str:
         "status": get(semconv.HTTP_STATUS),
         "from": _from(entry),
     }
-    shown = " ".join(f"{name}={_quoted(value)}" for name, value in told.items() if value not in (None, ""))
-    return f"{_time(entry)} {entry.event} {shown}"
-
-
-def _quoted(value: object) -> str:
-    shown = safe(value)
-    if shown and not any(character in ' "=\\' for character in shown):
-        return shown
-    return json.dumps(shown, ensure_ascii=False)
-
-
-def _time(entry: Entry) -> str:
-    """RFC 3339, in UTC."""
-    try:
-        time = _EPOCH + timedelta(microseconds=entry.time_unix_nano // 1000)
-    except OverflowError:
-        return f"{entry.time_unix_nano} ns"
-    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    shown = " ".join(f"{name}={quoted(value)}" for name, value in told.items() if value not in (None, ""))
+    return f"{moment(entry.time_unix_nano)} {entry.event} {shown}"
 
 
 def _who(entry: Entry) -> str:

@@ -71,15 +71,20 @@ class Files(NamedTuple):
         return sum(path.stat().st_size for path in map(present, self.paths) if path is not None)
 
 
-def find(paths: Sequence[Path], identities: Identities | None = None) -> Files:
+def find(paths: Sequence[Path], identities: Identities | None = None, also: tuple[str, ...] = ()) -> Files:
     """The files to read in these files and folders (recursively).
+
+    Args:
+        paths: files, whatever their names are, and folders.
+        identities: what opens sealed ones.
+        also: how names of files in folders may end, beside those of OTLP JSON lines.
 
     Raises:
         UnreadableError: there is no such path, no right to read it, or it is sealed, and there are no identities.
     """
     segments: list[Segment] = []
     copies: list[Path] = []
-    found = {file for path in paths for file in _files(path)}
+    found = {file for path in paths for file in _files(path, (*_NAMES, *also))}
     for file in sorted(found):
         if is_sealed(file):
             if file.with_suffix("") in found:
@@ -105,7 +110,7 @@ def present(path: Path) -> Path | None:
     return path if path.exists() else sealed if sealed.exists() else None
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     if path.is_file():
         yield path.resolve()
         return
@@ -118,7 +123,7 @@ def _files(path: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(path, onerror=refuse):
         folders[:] = [name for name in folders if name not in _ASIDE]
         for name in names:
-            if name.removesuffix(_SEALED).removesuffix(_GZIP).endswith(_NAMES):
+            if name.removesuffix(_SEALED).removesuffix(_GZIP).endswith(endings):
                 yield Path(folder).resolve() / name
 
 

@@ -1,0 +1,1 @@
+"""Rules of misuse, and what finds it in the trail."""

@@ -1,0 +1,1 @@
+"""Alerts of each engine, made from the rules."""
