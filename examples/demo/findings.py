@@ -1,79 +1,36 @@
-"""What stands out in the trail: computed from the events alone, knowing nothing of who sent them."""
+"""What stands out in the trail: what ``jwt-audit review`` finds, knowing nothing of who sent what."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-from trail import Event, lacking, reason_of
-
-
-class Finding(NamedTuple):
-    verdict: str  #: how bad, as the verdict of that colour
-    text: str
+JWT_AUDIT = Path(sys.executable).with_name("jwt-audit")
 
 
-def findings(events: list[Event]) -> list[Finding]:
-    """What a person should look at, the worst first."""
-    return [
-        *_used_from_several_addresses(events),
-        *_forged(events),
-        *_read_without_verification(events),
-        *_insufficient(events),
-        *_refused(events),
-    ]
+def shown(journal: Path, width: int) -> str:
+    """What the command prints on a terminal, colours included."""
+    terminal = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(width)}
+    return _review(journal, terminal).rstrip()
 
 
-def _groups(events: Iterable[Event], key: Callable[[Event], Any]) -> Iterator[tuple[Any, list[Event]]]:
-    groups: dict[Any, list[Event]] = defaultdict(list)
-    for event in events:
-        groups[key(event)].append(event)
-    yield from groups.items()
+def found(journal: Path) -> dict[str, str]:
+    """The rules that found something, and what each names: a token or an address."""
+    findings = json.loads(_review(journal, None, "--json"))["findings"]
+    return {one["rule"]: one["key"].get("jwt.jti") or one["key"].get("client.address") for one in findings}
 
 
-def _used_from_several_addresses(events: list[Event]) -> Iterator[Finding]:
-    uses = [event for event in events if "jwt.validation.outcome" in event.attributes]
-    verified = [event for event in uses if event.attributes["jwt.verified"] and "jwt.jti" in event.attributes]
-    for _, used in _groups(verified, lambda event: (event.attributes.get("jwt.iss"), event.attributes["jwt.jti"])):
-        addresses = sorted({event.client for event in used})
-        if len(addresses) > 1:
-            owner = used[0].attributes.get("user.id", "nobody known")
-            places = f"{len(addresses)} addresses, {' and '.join(addresses)}"
-            yield Finding("rejected", f"Token {used[0].token} of {owner} was used from {places}: stolen?")
-
-
-def _forged(events: list[Event]) -> Iterator[Finding]:
-    forged = [event for event in events if event.verdict == "rejected" and not event.attributes["jwt.verified"]]
-    for client, tried in _groups(forged, lambda event: event.client):
-        reasons = Counter(event.attributes["jwt.validation.reason"] for event in tried)
-        told = ", ".join(f"{reason} ({times} times)" if times > 1 else reason for reason, times in reasons.items())
-        number = f"{len(tried)} tokens" if len(tried) > 1 else "a token"
-        yield Finding("rejected", f"{client} presented {number} that cannot be trusted: {told}.")
-
-
-def _read_without_verification(events: list[Event]) -> Iterator[Finding]:
-    unverified = [event for event in events if event.verdict == "unverified"]
-    for action, read in _groups(unverified, lambda event: event.action):
-        claimed = sorted({str(event.attributes.get("jwt.sub", "nobody")) for event in read})
-        yield Finding(
-            "unverified",
-            f"{action} reads tokens without verifying them, and took {read[0].client} for {', '.join(claimed)}.",
-        )
-
-
-def _insufficient(events: list[Event]) -> Iterator[Finding]:
-    denied = [event for event in events if event.verdict == "denied"]
-    for (user, client, action), tried in _groups(
-        denied, lambda event: (event.attributes.get("user.id", "—"), event.client, event.action)
-    ):
-        yield Finding("denied", f"{user} at {client} tried {action} with a token that {lacking(tried[0])}.")
-
-
-def _refused(events: list[Event]) -> Iterator[Finding]:
-    for event in events:
-        if event.verdict == "rejected" and event.attributes["jwt.verified"]:
-            user = event.attributes.get("user.id", "—")
-            yield Finding(
-                "denied", f"{user} at {event.client} was turned away from {event.action}: {reason_of(event)}."
-            )
+def _review(journal: Path, environment: dict[str, str] | None, *options: str) -> str:
+    command = [JWT_AUDIT, "review", journal, "--fail-on", "never", *options]
+    return subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # where it shows how far it is
+        text=True,
+        check=True,
+    ).stdout

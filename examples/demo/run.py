@@ -23,7 +23,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from findings import findings
+from findings import found, shown
 from picture import draw
 from process import COMMAND, ServiceFailed, running_service
 from proof import verify, whitewash
@@ -33,7 +33,7 @@ from rich.text import Text
 from span_receiver import SpanReceiver
 from traffic import CLIENTS, Expected, Traffic, UnexpectedAnswer, play
 from trail import Event, read
-from view import facts_of, list_of, table
+from view import facts_of, table
 
 WIDTH = 120
 RIGHT, WRONG = ("✓ ", "bold green"), ("✗ ", "bold red")
@@ -71,8 +71,9 @@ def main() -> int:
         return 1
 
     events = read(journal)
-    _show(console, events, receiver.spans)
+    _show(console, events, journal, receiver.spans)
     as_expected = _compare(console, traffic.expected, events)
+    named = _names(console, traffic.findings, found(journal))
     proved = _prove(console, journal, public_key, folder / "whitewashed")
     written = {
         "the journal": "".join(path.read_text() for path in journal.iterdir()),
@@ -85,16 +86,16 @@ def main() -> int:
     _show_what_next(console, journal, public_key, events)
     if options.svg:
         draw(console, options.svg, "make demo")
-    return 0 if as_expected and proved and kept else 1
+    return 0 if as_expected and named and proved and kept else 1
 
 
 # --- what is shown ------------------------------------------------------------------------------------------
 
 
-def _show(console: Console, events: list[Event], spans: list[dict[str, object]]) -> None:
+def _show(console: Console, events: list[Event], journal: Path, spans: list[dict[str, object]]) -> None:
     console.print(table(events, narrow=console.width < 110))
-    console.print(Text("\nWhat stands out", "bold"))
-    console.print(list_of(findings(events)))
+    console.print(Text.assemble("\nWhat stands out:\n", ("  $ ", "dim"), ("jwt-audit review", "bold"), "\n"))
+    console.print(Text.from_ansi(shown(journal, console.width)))
     by_id = {span["spanId"]: span for span in spans}
     for event in reversed(events):
         if event.verdict == "validated" and event.span_id in by_id:
@@ -109,12 +110,13 @@ def _show(console: Console, events: list[Event], spans: list[dict[str, object]])
 
 def _show_what_next(console: Console, journal: Path, public_key: Path, events: list[Event]) -> None:
     jti = next(event.attributes["jwt.jti"] for event in events if event.verdict == "refreshed")
-    shown = shlex.quote(str(journal))
+    place = shlex.quote(str(journal))
     console.print(Text("\nThe journal is there to be looked at; each line is a whole OTLP export request:"))
     for look in (
-        f"jwt-audit trail {shown} --jti {jti}",
-        f"jwt-audit verify {shown} --public-key {shlex.quote(str(public_key))}",
-        f"grep -h jwt.denied {shown}/*.jsonl | python3 -m json.tool --json-lines",
+        f"jwt-audit trail {place} --jti {jti}",
+        f"jwt-audit review {place}",
+        f"jwt-audit verify {place} --public-key {shlex.quote(str(public_key))}",
+        f"grep -h jwt.denied {place}/*.jsonl | python3 -m json.tool --json-lines",
     ):
         console.print(Text.assemble(("  $ ", "dim"), (look, "bold")), soft_wrap=True)
 
@@ -152,6 +154,18 @@ def _prove(console: Console, journal: Path, public_key: Path, copy: Path) -> boo
     theirs = verify(copy, public_key)
     console.print(Text.assemble(WRONG if theirs.intact else RIGHT, f"With {changed} changed in a copy: {theirs.text}"))
     return ours.intact and not theirs.intact
+
+
+def _names(console: Console, expected: dict[str, str], seen: dict[str, str]) -> bool:
+    """Whether the review names each attack, and nobody else."""
+    if seen == expected:
+        console.print(Text.assemble(RIGHT, "The review names each attack, and no honest client."))
+        return True
+    for rule in sorted(expected.keys() | seen.keys()):
+        if expected.get(rule) != seen.get(rule):
+            what = f"The review: {rule} names {seen.get(rule, 'nobody')}, not {expected.get(rule, 'nobody')}."
+            console.print(Text.assemble(WRONG, what))
+    return False
 
 
 def _keeps(console: Console, confidential: Iterable[str], written: Mapping[str, str]) -> bool:

@@ -1,6 +1,6 @@
-"""Four clients of the shop, over real HTTP: three honest ones with their mishaps, and an attacker.
+"""Clients of the shop, over real HTTP: three honest ones with their mishaps, and an attacker with accomplices.
 
-Each request says what the audit trail will have to say about it.
+Each request says what the audit trail will have to say about it, and the traffic, what a review will have to find.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 ALICE, BOB, KIOSK, MALLORY = "127.0.0.11", "127.0.0.12", "127.0.0.13", "127.0.0.66"
-CLIENTS = (ALICE, BOB, KIOSK, MALLORY)
+ACCOMPLICES = ("127.0.0.67", "127.0.0.68", "127.0.0.69")
+CLIENTS = (ALICE, BOB, KIOSK, MALLORY, *ACCOMPLICES)
 
 
 class Expected(NamedTuple):
@@ -50,6 +51,7 @@ class Traffic:
         self.password = password
         self.proxied = proxied
         self.expected: list[Expected] = []
+        self.findings: dict[str, str] = {}  # rules, and the token or the address each will name
         self.tokens: set[str] = set()
 
     @contextmanager
@@ -117,7 +119,8 @@ class Client:
 def play(traffic: Traffic) -> None:
     """Everybody's requests."""
     with ExitStack() as stack:
-        alice, bob, kiosk, mallory = (stack.enter_context(traffic.client(address)) for address in CLIENTS)
+        clients = [stack.enter_context(traffic.client(address)) for address in CLIENTS]
+        alice, bob, kiosk, mallory, *accomplices = clients
 
         # Alice works, and later goes on with a fresh token.
         tokens = alice.login("alice")
@@ -135,20 +138,29 @@ def play(traffic: Traffic) -> None:
         tokens = kiosk.login("kiosk")
         expiry = time.time() + tokens["expires_in"]
 
-        # Mallory has one of Alice's tokens, so passes for her, and tries to make more of it.
+        # Mallory has one of Alice's tokens, and tries to make more of it.
         mallory.user = "alice"
-        mallory.send("GET", "/orders", "validated", token=stolen)
-        mallory.send("GET", "/admin", "denied", status=403, token=stolen)
         forged = altered(stolen, sub="admin", scope="admin")
         public_keys = mallory.send("GET", "/.well-known/jwks.json")
         for token, reason in (
             (forged, "invalid_signature"),
+            (altered(stolen, scope="admin"), "invalid_signature"),
             (unsigned(forged), "invalid_algorithm"),
             (signed_with_public_key(forged, public_keys), "invalid_algorithm"),
             (forged.rpartition(".")[0], "malformed"),
         ):
             mallory.send("GET", "/admin", f"rejected: {reason}", status=401, token=token, forged=True)
         mallory.send("GET", "/greeting", "unverified", token=forged, forged=True)
+        traffic.findings |= {"algorithm-confusion": MALLORY, "unverified-token": MALLORY}
+
+        # It passes for Alice as it is, also with those it is given to.
+        mallory.send("GET", "/orders", "validated", token=stolen)
+        mallory.send("GET", "/admin", "denied", status=403, token=stolen)
+        traffic.findings["failures-then-success"] = MALLORY
+        for accomplice in accomplices:
+            accomplice.user = "alice"
+            accomplice.send("GET", "/orders", "validated", token=stolen)
+        traffic.findings["token-many-addresses"] = _decode(stolen.split(".")[1])["jti"]
 
         # Somebody comes back to the kiosk.
         time.sleep(max(0.0, expiry - time.time()))

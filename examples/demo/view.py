@@ -1,4 +1,4 @@
-"""What the demo prints: the trail as a table, what stands out, and where the same facts are in the traces."""
+"""What the demo prints: the trail as a table, and where the same facts are in the traces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from findings import Finding
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -20,8 +19,6 @@ STYLES = {
     "rejected": "bold red",
     "unverified": "bold magenta",
 }
-# Addresses, short token ids and actions.
-_TERMS = r"\d+\.\d+\.\d+\.\d+|\b[0-9a-f]{8}\b|\b[A-Z]+ /\w*"
 
 
 def table(events: Iterable[Event], *, narrow: bool) -> Table:
@@ -76,16 +73,6 @@ def _why(event: Event, style: str) -> Text:
     if event.verdict == "unverified":
         return Text("signature never checked", style)
     return Text(reason_of(event), style)
-
-
-def list_of(findings: Iterable[Finding]) -> Table:
-    """One item for each finding."""
-    shown = Table.grid(padding=(0, 1, 0, 0))
-    for finding in findings:
-        text = Text(finding.text)
-        text.highlight_regex(_TERMS, "bold")
-        shown.add_row("", Text("●", STYLES[finding.verdict]), text)
-    return shown
 
 
 def facts_of(span: dict[str, Any]) -> Text:

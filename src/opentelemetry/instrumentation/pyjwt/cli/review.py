@@ -152,8 +152,7 @@ def _show(console: Console, findings: list[Finding]) -> None:
             Text(finding.rule.name),
             Text("\n".join(f"{safe(name)} {_shown(value)}" for name, value in finding.key.items())),
             Text(f"{finding.count:,}"),
-            Text(moment(finding.first)),
-            Text(moment(finding.last)),
+            *(Text(_second(time)) for time in (finding.first, finding.last)),
         )
     console.print(table)
     for rule in dict.fromkeys(finding.rule for finding in findings):
@@ -169,6 +168,11 @@ def _line(finding: Finding) -> str:
         f"{finding.level} {safe(finding.rule.name)} {key} count={finding.count} first={moment(finding.first)} "
         f"last={moment(finding.last)} sample={quoted(sample)}"
     )
+
+
+def _second(unix_nano: int) -> str:
+    """RFC 3339 without fractions, which a table has no room for."""
+    return re.sub(r"\.[0-9]+", "", moment(unix_nano))
 
 
 def _shown(value: str | None) -> str:
