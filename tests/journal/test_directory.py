@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,12 @@ def test_a_file_is_no_directory(
 AS_SOMEBODY_ELSE = """
 import os, sys
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor
-from opentelemetry.instrumentation.pyjwt.sinks import journal  # the libraries may be for us alone to read
+from opentelemetry.instrumentation.pyjwt.sinks import journal
 import jwt
 from tests.support import Trail, mint
 trail = Trail()
+PyJWTInstrumentor().instrument()  # what it takes is imported now: the libraries may be for us alone to read
+PyJWTInstrumentor().uninstrument()
 if os.geteuid() == 0:
     os.seteuid(65534)
 PyJWTInstrumentor().instrument(journal=sys.argv[1], logger_provider=trail.logger_provider)
@@ -60,23 +63,17 @@ print(trail.names)
 @pytest.mark.parametrize(
     ("owner", "mode", "said"), [(0, 0o700, "belongs to user"), (FOREIGN, 0o500, "cannot be written to")]
 )
-def test_a_directory_of_somebody_else_or_one_that_is_read_only_is_refused(
-    owner: int, mode: int, said: str, tmp_path: Path
-) -> None:
-    if os.geteuid() != 0:
-        if owner == 0:
-            directory = Path("/")
-        else:
-            (directory := tmp_path / "journal").mkdir(mode)
-    else:
-        for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent, tmp_path.parent.parent.parent):
-            if parent.name.startswith(("pytest-", "popen-", "test_")):
-                parent.chmod(0o755)
-        (directory := tmp_path / "journal").mkdir()
+def test_a_directory_of_somebody_else_or_one_that_is_read_only_is_refused(owner: int, mode: int, said: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are for nobody else to enter
+        os.chmod(folder, 0o755)
+        (directory := Path(folder, "journal")).mkdir()
         directory.chmod(mode)
-        os.chown(directory, owner, owner)
-    script = AS_SOMEBODY_ELSE.replace("sys.argv[1]", repr(str(directory)))
-    shown = isolated.run(script, OTEL_LOGS_EXPORTER="none")
+        if os.geteuid() == 0:
+            os.chown(directory, owner, owner)
+        elif owner == 0:
+            directory = Path("/")
+        script = AS_SOMEBODY_ELSE.replace("sys.argv[1]", repr(str(directory)))
+        shown = isolated.run(script, OTEL_LOGS_EXPORTER="none")
     assert said in shown.stderr
     assert shown.stdout == "['jwt.issued']\n"
 

@@ -93,7 +93,8 @@ def test_every_mutation_is_reported(batch: int, tmp_path: Path, record_property:
         done[mutation.__name__] += 1
     journal.put(journal.files)
     assert journal.verify() == untouched
-    assert kinds.keys() >= {"changed", "removed"}
+    if done.total() >= 100:  # else it depends on the dice
+        assert kinds.keys() >= {"changed", "removed"}
     for name, counted in (("done", done), ("reported", kinds)):
         record_property(name, dict(counted))
 

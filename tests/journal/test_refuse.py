@@ -11,6 +11,7 @@ import pytest
 
 from opentelemetry.instrumentation.pyjwt import PyJWTInstrumentor, action
 from opentelemetry.instrumentation.pyjwt.journal.losses import JournalFull
+from tests.integrations import drivers
 from tests.journal import book
 from tests.support import KEY
 
@@ -55,11 +56,10 @@ def flask_status() -> int:
 
 def fastapi_status() -> int:
     import fastapi
-    from fastapi.testclient import TestClient
 
     app = fastapi.FastAPI()
     app.get("/")(respond)
-    return TestClient(app, raise_server_exceptions=False).get("/").status_code
+    return drivers.asgi(app, "/").status
 
 
 @pytest.mark.parametrize("status", [flask_status, fastapi_status])
