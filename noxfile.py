@@ -34,7 +34,9 @@ MATRIX = [
 # How a framework serves a request does not depend on PyJWT: older ones are tried with a few of them.
 NOT_WITH_OLDER = ("aiohttp", "falcon", "litestar", "ninja", "pyramid", "quart", "sanic", "tornado")
 
-JOURNAL = ("tests/journal", "tests/forwarder", "tests/cli")
+# A journal has next to nothing to do with PyJWT, and programs of others', and of the demo, with neither it nor the Python.
+JOURNAL = ("tests/journal", "tests/forwarder", "tests/cli", "tests/review")
+ONCE = ("tests/collector", "tests/journal/test_servers.py", "tests/forwarder/test_service.py", "tests/test_demo.py")
 
 # Libraries on top of PyJWT, which say which versions of it they can do with; 4.7.3 does not say that it needs 2.11.
 ON_TOP = ("Flask-JWT-Extended != 4.7.3",)
@@ -82,8 +84,7 @@ def tests(session: nox.Session, pyjwt: str) -> None:
     session.install("--constraint", pins(str(session.python)), str(ROOT), *group("test"), *libraries)
     session.install(*(["--upgrade", "PyJWT"] if pyjwt == NEWEST else [f"PyJWT=={pyjwt}", *ON_TOP]))
     session.run("python", "-c", "import jwt; print('PyJWT', jwt.__version__)")
-    # A journal has next to nothing to do with PyJWT, and Collectors and servers nothing with the Python.
-    apart = ["tests/collector", "tests/journal/test_servers.py", *(JOURNAL if session.python == HERE else ())]
+    apart = [*ONCE, *(JOURNAL if session.python == HERE else ())]
     chosen += [f"--ignore={folder}" for folder in apart]
     session.run("python", "-m", "pytest", "--numprocesses", "auto", *chosen, *session.posargs)
 
