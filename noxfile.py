@@ -34,7 +34,7 @@ MATRIX = [
 # How a framework serves a request does not depend on PyJWT: older ones are tried with a few of them.
 NOT_WITH_OLDER = ("aiohttp", "falcon", "litestar", "ninja", "pyramid", "quart", "sanic", "tornado")
 
-# A journal has next to nothing to do with PyJWT, and programs of others', and of the demo, with neither it nor the Python.
+# A journal has next to nothing to do with PyJWT, and others' programs have with neither it nor the Python.
 JOURNAL = ("tests/journal", "tests/forwarder", "tests/cli", "tests/review")
 ONCE = ("tests/collector", "tests/journal/test_servers.py", "tests/forwarder/test_service.py", "tests/test_demo.py")
 
