@@ -17,7 +17,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from opentelemetry.instrumentation.pyjwt.cli.terminal import FOUND, fail, failing, moment, progress, quoted, safe
+from opentelemetry.instrumentation.pyjwt.cli.terminal import (
+    FOUND,
+    Identity,
+    fail,
+    failing,
+    identities_in,
+    moment,
+    progress,
+    quoted,
+    safe,
+)
 from opentelemetry.instrumentation.pyjwt.review.database import MEMORY
 from opentelemetry.instrumentation.pyjwt.review.documents import RuleError
 from opentelemetry.instrumentation.pyjwt.review.findings import Finding, Review, review
@@ -52,6 +62,7 @@ def command(
             metavar="DIR",
         ),
     ] = None,
+    identity: Identity = None,
     fail_on: Annotated[
         str, typer.Option(help=f"From this level on a finding gives exit code 1: {_CHOICES}.", metavar="LEVEL")
     ] = "high",
@@ -73,7 +84,7 @@ def command(
             known = load(DEFAULTS, *rules or ())
         except RuleError as error:
             fail(str(error))
-        sources = find(paths)
+        sources = find(paths, identities_in(identity))
         asked = sources.size // 5  # as much of the time as reading takes of the rest
         with progress(sources.size + asked, "Reviewing") as advance:
             done = review(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
-from opentelemetry.instrumentation.pyjwt.journal.files import LONGEST, UnreadableError
+from opentelemetry.instrumentation.pyjwt.journal.files import LONGEST, UnreadableError, is_sealed
 from opentelemetry.instrumentation.pyjwt.review.columns import TIME, Kind, kind_of, literal, quoted
 from opentelemetry.instrumentation.pyjwt.review.database import Database
 from opentelemetry.instrumentation.pyjwt.review.sources import Sources
+
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 #: A log record of OTLP JSON, as far as rules look at it. 64-bit integers may be numbers or strings: text takes both.
 RECORD: Final = """STRUCT(
@@ -60,16 +63,16 @@ def load(
     wanted = f"({_EVENT} IN ({_NAMES}) AND {TIME} >= {since})"
     parts = [f"FROM read WHERE {_EVENT} IS NOT NULL"]
     with readable():
-        if sources.lines:
-            files = plain(database, sources.lines)
-            with_lines(
-                database,
-                lambda longest: database.run(
-                    f"INSERT INTO read FROM ({events_of(records_of(files, RECORD, longest), attributes)}) "
+        for files, share in _batches(sources):
+
+            def insert(lines: list[Path], longest: int, share: float = share) -> None:
+                database.run(
+                    f"INSERT INTO read FROM ({events_of(records_of(lines, RECORD, longest), attributes)}) "
                     f"WHERE {_EVENT} IS NULL OR {wanted}",
-                    advance,
-                ),
-            )
+                    lambda part: advance(part * share),
+                )
+
+            with_lines(database, files, sources.identities, insert)
         for archives, whole in _archives(database, sources.archives, attributes):
             source = f"read_parquet({_listed(archives)}, union_by_name = true, hive_partitioning = false)"
             if whole:
@@ -83,19 +86,35 @@ def load(
     return Loaded(events, skipped)
 
 
-def with_lines(database: Database, read: Callable[[int], object]) -> None:
-    """Reads lines of the usual length or, if some are longer, of any; ``read`` is told the length."""
+def with_lines(
+    database: Database,
+    files: list[Path],
+    identities: Identities | None,
+    read: Callable[[list[Path], int], object],
+) -> None:
+    """Reads lines of the usual length or, if some are longer, of any.
+
+    Args:
+        database: what reads.
+        files: any number of plain ones, or a sealed one.
+        identities: what opens that.
+        read: told the files as they can be read, and the length.
+    """
     import duckdb
 
+    def attempt(longest: int) -> None:
+        with _readable_as(database, files, identities) as lines:
+            read(lines, longest)
+
     try:
-        read(_USUAL)
+        attempt(_USUAL)
     except duckdb.InvalidInputException as error:
         if "maximum_object_size" not in str(error):
             raise
         # Each thread has buffers of twice the length.
         ((threads,),) = database.rows("SELECT current_setting('threads')")
         database.rows("SET threads = 1")
-        read(LONGEST)
+        attempt(LONGEST)
         database.rows(f"SET threads = {threads}")
 
 
@@ -183,12 +202,34 @@ SELECT {_ID}, min({TIME}) AS {TIME}, {merged} FROM gathered WHERE {_ID} IS NOT N
 # --- Files --------------------------------------------------------------------------------------------------
 
 
+def _batches(sources: Sources) -> Iterator[tuple[list[Path], float]]:
+    """Files that are read at once, with their share of all: the plain ones, and one by one the sealed ones."""
+    size = max(sources.size, 1)
+    sealed = [file for file in sources.lines if is_sealed(file)]
+    if together := [file for file in sources.lines if not is_sealed(file)]:
+        yield together, 1 - sum(file.stat().st_size for file in sealed) / size
+    for file in sealed:
+        yield [file], file.stat().st_size / size
+
+
+@contextmanager
+def _readable_as(database: Database, files: list[Path], identities: Identities | None) -> Iterator[list[Path]]:
+    """The files under names that DuckDB can read; of a sealed one, a pipe of what is in it, to be read once."""
+    if identities is None or not is_sealed(files[0]):
+        yield plain(database, files)
+        return
+    with identities.open(files[0]) as content:
+        yield [Path(f"/dev/fd/{content.fileno()}")]
+        content.read()  # nothing is left but what was wrong with it
+
+
 def plain(database: Database, files: Iterable[Path]) -> list[Path]:
     """The files under names that are no patterns, as DuckDB takes names for."""
     found = []
     for place, file in enumerate(files):
         if any(character in str(file) for character in "*?["):
             link = database.folder / f"{place}{''.join(file.suffixes[-2:])}"
+            link.unlink(missing_ok=True)
             link.symlink_to(file)
             file = link
         found.append(file)
