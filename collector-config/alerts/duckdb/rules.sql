@@ -10,48 +10,48 @@
 
 -- JWT with an algorithm that is not allowed
 CREATE VIEW "algorithm-confusion" AS
-SELECT 3 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 3 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "jwt.validation.reason" = 'invalid_algorithm' AND "client.address" IS NOT NULL)
 GROUP BY "client.address";
 
 -- Claims of an unverified JWT read in a request
 CREATE VIEW "unverified-token" AS
-SELECT 2 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 2 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.unverified' AND "http.request.method" IS NOT NULL AND "client.address" IS NOT NULL)
 GROUP BY "client.address";
 
 -- JWT issued without jti
 CREATE VIEW "posture-no-jti" AS
-SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.issued' AND "jwt.jti" IS NULL)
 GROUP BY "jwt.iss";
 
 -- JWT issued without expiry
 CREATE VIEW "posture-no-expiry" AS
-SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.issued' AND "jwt.exp" IS NULL)
 GROUP BY "jwt.iss";
 
 -- JWT issued for more than a day
 CREATE VIEW "posture-long-lived" AS
-SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.issued' AND ("jwt.exp" - coalesce("jwt.iat", time // 1000000000)) > 86400 AND NOT coalesce("jwt.token_use" = 'refresh', false))
 GROUP BY "jwt.iss";
 
 -- JWT accepted without looking at its audience
 CREATE VIEW "posture-no-audience-check" AS
-SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 1 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.validated' AND NOT coalesce(list_has_any("jwt.validation.checks", ['aud']), false) AND "jwt.verified" = true)
 GROUP BY "jwt.iss";
@@ -163,40 +163,40 @@ FROM (
 
 -- Revoked JWT used
 CREATE VIEW "revoked-token-used" AS
-SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "jwt.validation.reason" = 'revoked' AND NOT coalesce("jwt.token_use" = 'refresh', false) AND "jwt.verified" = true AND "jwt.jti" IS NOT NULL)
 GROUP BY "jwt.iss", "jwt.jti"
 UNION ALL
-SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "jwt.validation.reason" = 'revoked' AND NOT coalesce("jwt.token_use" = 'refresh', false) AND "jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL AND "jwt.jti" IS NULL)
 GROUP BY "jwt.iss", "jwt.fingerprint"
 UNION ALL
-SELECT 3 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 3 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "jwt.validation.reason" = 'revoked' AND NOT coalesce("jwt.token_use" = 'refresh', false) AND "client.address" IS NOT NULL AND NOT coalesce(("jwt.verified" = true AND "jwt.jti" IS NOT NULL), false) AND NOT coalesce(("jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL), false))
 GROUP BY "client.address";
 
 -- Refresh token used again
 CREATE VIEW "refresh-token-reuse" AS
-SELECT 4 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 4 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "jwt.validation.reason" = 'revoked' AND "jwt.token_use" = 'refresh' AND "jwt.verified" = true AND "jwt.jti" IS NOT NULL)
 GROUP BY "jwt.iss", "jwt.jti"
 UNION ALL
-SELECT 4 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 4 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "jwt.validation.reason" = 'revoked' AND "jwt.token_use" = 'refresh' AND "jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL AND "jwt.jti" IS NULL)
 GROUP BY "jwt.iss", "jwt.fingerprint"
 UNION ALL
-SELECT 4 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 4 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "jwt.validation.reason" = 'revoked' AND "jwt.token_use" = 'refresh' AND "client.address" IS NOT NULL AND NOT coalesce(("jwt.verified" = true AND "jwt.jti" IS NOT NULL), false) AND NOT coalesce(("jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL), false))
 GROUP BY "client.address";
@@ -238,48 +238,48 @@ FROM (
 
 -- Request served although a scope was missing
 CREATE VIEW "scope-gap" AS
-SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.denied' AND "jwt.scope.missing" IS NOT NULL AND "http.response.status_code" >= 200 AND "http.response.status_code" < 300 AND "jwt.verified" = true AND "jwt.jti" IS NOT NULL)
 GROUP BY "jwt.iss", "jwt.jti"
 UNION ALL
-SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 3 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.denied' AND "jwt.scope.missing" IS NOT NULL AND "http.response.status_code" >= 200 AND "http.response.status_code" < 300 AND "jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL AND "jwt.jti" IS NULL)
 GROUP BY "jwt.iss", "jwt.fingerprint";
 
 -- Request served although its JWT was rejected
 CREATE VIEW "rejected-but-served" AS
-SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "http.response.status_code" >= 200 AND "http.response.status_code" < 300 AND "jwt.verified" = true AND "jwt.jti" IS NOT NULL)
 GROUP BY "jwt.iss", "jwt.jti"
 UNION ALL
-SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "http.response.status_code" >= 200 AND "http.response.status_code" < 300 AND "jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL AND "jwt.jti" IS NULL)
 GROUP BY "jwt.iss", "jwt.fingerprint"
 UNION ALL
-SELECT 2 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 2 AS level, MAP {'client.address': "client.address"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.rejected' AND "http.response.status_code" >= 200 AND "http.response.status_code" < 300 AND "client.address" IS NOT NULL AND NOT coalesce(("jwt.verified" = true AND "jwt.jti" IS NOT NULL), false) AND NOT coalesce(("jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL), false))
 GROUP BY "client.address";
 
 -- Expired JWT accepted
 CREATE VIEW "expired-accepted" AS
-SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.jti': "jwt.jti"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.validated' AND "jwt.expires_in" < -300 AND "jwt.verified" = true AND "jwt.jti" IS NOT NULL)
 GROUP BY "jwt.iss", "jwt.jti"
 UNION ALL
-SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first, max(time) AS last,
-  [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
+SELECT 2 AS level, MAP {'jwt.iss': "jwt.iss"::VARCHAR, 'jwt.fingerprint': "jwt.fingerprint"::VARCHAR} AS key, count(*) AS count, min(time) AS first,
+  max(time) AS last, [one.id FOR one IN coalesce(min({'time': time, 'id': "audit.record.id"}, 5) FILTER ("audit.record.id" IS NOT NULL), [])] AS sample
 FROM events
 WHERE ("event.name" = 'jwt.validated' AND "jwt.expires_in" < -300 AND "jwt.verified" = true AND "jwt.fingerprint" IS NOT NULL AND "jwt.jti" IS NULL)
 GROUP BY "jwt.iss", "jwt.fingerprint";

@@ -44,8 +44,9 @@ def load(
     attributes: Sequence[str],
     since: int,
     advance: Callable[[float], object],
+    past: int = 0,
 ) -> Loaded:
-    """Make the table ``events``, with a column for each of these attributes.
+    """Make the table ``events``, with a column for each of these attributes, and ``trail``, which has the past as well.
 
     Args:
         database: where it is made.
@@ -53,6 +54,7 @@ def load(
         attributes: record ids among them.
         since: nanoseconds since the epoch; what happened before is left out.
         advance: told how much is newly read, 1 in the end.
+        past: nanoseconds before ``since`` that are in ``trail``.
 
     Raises:
         UnreadableError: a file cannot be read.
@@ -60,7 +62,7 @@ def load(
     columns = ", ".join(f"{quoted(one)} {kind_of(one).value}" for one in attributes)
     database.rows(f"CREATE TABLE read ({TIME} BIGINT, {_EVENT} VARCHAR, {columns})")
     names = ", ".join(map(quoted, (TIME, semconv.EVENT_NAME, *attributes)))
-    wanted = f"({_EVENT} IN ({_NAMES}) AND {TIME} >= {since})"
+    wanted = f"({_EVENT} IN ({_NAMES}) AND {TIME} >= {since - past})"
     parts = [f"FROM read WHERE {_EVENT} IS NOT NULL"]
     with readable():
         for files, share in _batches(sources):
@@ -81,6 +83,7 @@ def load(
             parts.append(f"SELECT {names} FROM {source} WHERE {wanted}")
         database.rows(f"CREATE VIEW gathered AS {' UNION ALL '.join(parts)}")
         _fold(database, attributes)
+        database.rows(f"CREATE VIEW events AS FROM trail WHERE {TIME} >= {since}")
         ((skipped,),) = database.rows(f"SELECT count(*) FROM read WHERE {_EVENT} IS NULL")
         ((events,),) = database.rows("SELECT count(*) FROM events")
     return Loaded(events, skipped)
@@ -187,13 +190,13 @@ def _fold(database: Database, attributes: Sequence[str]) -> None:
         "GROUP BY hashed HAVING count(*) > 1"
     )
     if not database.rows("FROM repeated LIMIT 1"):
-        database.rows("CREATE VIEW events AS FROM gathered")
+        database.rows("CREATE VIEW trail AS FROM gathered")
         return
     others = [quoted(one) for one in (semconv.EVENT_NAME, *attributes) if one != semconv.RECORD_ID]
     merged = ", ".join(f"max({one}) AS {one}" for one in others)
     among = f"hash({_ID}) IN (FROM repeated)"
     database.rows(f"""\
-CREATE TABLE events AS
+CREATE TABLE trail AS
 FROM gathered WHERE {_ID} IS NULL OR NOT {among}
 UNION ALL BY NAME
 SELECT {_ID}, min({TIME}) AS {TIME}, {merged} FROM gathered WHERE {_ID} IS NOT NULL AND {among} GROUP BY {_ID}""")

@@ -111,8 +111,8 @@ def _number(field: str) -> str:
 
 def _single(rule: Rule, key: Key, condition: Condition) -> str:
     return f"""\
-SELECT {_level(rule.level)} AS level, {_map(key)} AS key, count(*) AS count, min({TIME}) AS first, max({TIME}) AS last,
-  {_sample(f"'time': {TIME}, 'id': {_ID}")} AS sample
+SELECT {_level(rule.level)} AS level, {mapped(key)} AS key, count(*) AS count, min({TIME}) AS first,
+  max({TIME}) AS last, {sample_of(f"'time': {TIME}, 'id': {_ID}")} AS sample
 FROM events
 WHERE {written(condition)}
 GROUP BY {_columns(key)}"""
@@ -158,8 +158,8 @@ FROM (
     FROM fullest JOIN found ON {_same(key, "found", "fullest")}
       AND found.{TIME} BETWEEN fullest.shown.since AND fullest.shown.until
   )
-  SELECT level, {_map(key)} AS key, count, first, last,
-    {_sample("'place': place, 'time': moment, 'id': id", "id")} AS sample
+  SELECT level, {mapped(key)} AS key, count, first, last,
+    {sample_of("'place': place, 'time': moment, 'id': id", "id")} AS sample
   FROM shown
   GROUP BY {columns}, level, count, first, last
 )"""
@@ -217,8 +217,8 @@ FROM (
     FROM ends JOIN found ON {_same(key, "found", "ends")}
     GROUP BY ALL
   )
-  SELECT level, {_map(key)} AS key, count, min(since) AS first, max(final) AS last,
-    {_sample("'time': example.time, 'id': example.id", "example.id")} AS sample
+  SELECT level, {mapped(key)} AS key, count, min(since) AS first, max(final) AS last,
+    {sample_of("'time': example.time, 'id': example.id", "example.id")} AS sample
   FROM told
   GROUP BY {columns}, level, count
 )"""
@@ -289,10 +289,10 @@ def _columns(key: Key) -> str:
     return ", ".join(map(quoted, key.attributes))
 
 
-def _map(key: Key) -> str:
+def mapped(key: Key) -> str:
     pairs = [f"{literal(one)}: {quoted(one)}::VARCHAR" for one in key.attributes]
     return f"MAP {{{', '.join(pairs)}}}"
 
 
-def _sample(order: str, identity: str = _ID) -> str:
+def sample_of(order: str, identity: str = _ID) -> str:
     return f"[one.id FOR one IN coalesce(min({{{order}}}, {SAMPLE}) FILTER ({identity} IS NOT NULL), [])]"
