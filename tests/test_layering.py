@@ -86,7 +86,7 @@ def test_what_reads_a_journal_imports_nothing_of_what_writes_it(name: str) -> No
     assert layers <= {"journal", "semconv", "bounds"}
 
 
-@pytest.mark.parametrize("name", ["model", "conditions", "documents", "rules", "plan", "columns", "sql"])
+@pytest.mark.parametrize("name", ["model", "conditions", "documents", "rules", "plan", "columns", "sql", "baseline"])
 def test_rules_import_nothing_but_themselves(name: str) -> None:
     path = Path("review", f"{name}.py")
     assert foreign(imports(path)) == set()

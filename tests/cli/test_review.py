@@ -129,6 +129,46 @@ def test_since(trail: Path) -> None:
         assert json.loads(run(trail, "--since", since, "--json").stdout)["events"] == events
 
 
+def test_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, day = 1_790_000_000, 86_400
+    given = {"jwt.iss": "i", "jwt.sub": "s", "jwt.verified": True, "jwt.validation.checks": ["aud"]}
+    used = {"user_agent.original": "plain", **given}
+    hostile = {"user_agent.original": HOSTILE, "audit.record.id": "r", **given}
+    path = write(
+        tmp_path / "copy.json",
+        [
+            *(Event((start - n * day) * SECOND, "jwt.validated", used) for n in range(1, 5)),
+            Event(start * SECOND, "jwt.validated", hostile),
+        ],
+    )
+    options = (path, "--since", "2026-09-21T14:13:20Z")
+    assert run(*options, "--json").stdout == '{"events": 1, "skipped": 0, "findings": []}\n'
+    (told,) = json.loads(run(*options, "--baseline", "14d", "--json").stdout)["findings"]
+    why = told.pop("why")
+    assert why.startswith("first with user agent ")
+    assert why.endswith("; in 4 active days before: plain; score 1 (new-agent)")
+    assert told == {
+        "rule": "baseline-new-agent",
+        "level": "informational",
+        "key": {"jwt.iss": "i", "jwt.sub": "s"},
+        "count": 1,
+        "first": "2026-09-21T14:13:20.000000Z",
+        "last": "2026-09-21T14:13:20.000000Z",
+        "sample": ["r"],
+    }
+    (line,) = run(*options, "--baseline", "14d").stdout.splitlines()
+    assert line.startswith("informational baseline-new-agent jwt.iss=i jwt.sub=s count=1 ")
+    assert ' sample=r why="first with user agent ' in line
+    assert "\x1b" not in line
+    assert run(*options, "--baseline", "50h").stdout == "", "of two days nothing is learnt"
+    monkeypatch.setattr(review.Console, "is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "250")
+    shown = run(*options, "--baseline", "14d").stdout
+    for text in ("active days before: plain", "Ask the subject"):
+        assert text in shown
+    assert "\x1b[2J" not in shown
+
+
 def test_rules_of_one_s_own(trail: Path, tmp_path: Path) -> None:
     """The threshold of one of ours, and a new rule of each shape."""
     folder = tmp_path / "rules"
@@ -204,6 +244,8 @@ def test_usage(trail: Path, tmp_path: Path) -> None:
         ([tmp_path / "nowhere"], "cannot be read"),
         ([tmp_path / "nothing*"], "nothing matches"),
         ([trail, "--since", "yesterday"], "is neither a time"),
+        ([trail, "--since", "1d", "--baseline", "long"], "is no time span"),
+        ([trail, "--baseline", "14d"], "--baseline needs --since"),
         ([trail, "--memory", "much"], "is no size"),
         ([trail, "--memory", "1MiB"], "the memory that DuckDB may take is not enough"),
         ([trail, "--fail-on", "panic"], "is none of informational, low"),

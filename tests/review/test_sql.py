@@ -168,6 +168,10 @@ def rule_of(**parts: Any) -> Rule:
     return Rule(name="r", id="", title="", description="", level="medium", **parts)
 
 
+#: Of no event that could be grouped by a claim.
+NEVER = And((Equals("event.name", ("jwt.rejected",)), Equals("jwt.verified", (False,))))
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     shape = draw(st.sampled_from(["event_count", "value_count", "temporal_ordered"]))
@@ -211,10 +215,59 @@ def in_order(found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 @ROUNDS
+@example(rule_of(shape="event_count", condition=NEVER, keys=(Key(("jwt.iss", "jwt.jti")),), window=1), [])
 @given(rules(), events)
 def test_sliding_windows(opened: Database, rule: Rule, given_events: list[Event]) -> None:
     given_events = [{"audit.record.id": f"r{n}", **event} for n, event in enumerate(given_events)]
     filled(opened, rule, given_events)
+    compared(opened, rule, given_events)
+
+
+@ROUNDS
+@example([(4, "b", None), *((third, "a", None) for third in range(25))], 3, 2, None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 24), st.sampled_from([None, "a", "a", "a", "b", "c"]), st.sampled_from([None, "x", "y"])
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.none() | st.integers(1, 2).map(lambda number: Escalation("high", "client.address", number)),
+)
+def test_few_values_used_many_times(
+    opened: Database,
+    uses: list[tuple[int, str | None, str | None]],
+    window: int,
+    threshold: int,
+    escalation: Escalation | None,
+) -> None:
+    rule = rule_of(
+        shape="value_count",
+        condition=Equals("event.name", ("jwt.issued",)),
+        keys=(Key(("jwt.jti",)),),
+        field="geo.country.iso_code",
+        window=window,
+        threshold=threshold,
+        escalation=escalation,
+    )
+    given_events = [
+        {
+            "audit.record.id": f"r{n}",
+            "event.name": "jwt.issued",
+            "jwt.jti": "t",
+            "time": third * SECOND // 3,
+            "geo.country.iso_code": country,
+            "client.address": address,
+        }
+        for n, (third, country, address) in enumerate(uses)
+    ]
+    filled(opened, rule, given_events)
+    compared(opened, rule, given_events)
+
+
+def compared(opened: Database, rule: Rule, given_events: list[Event]) -> None:
     answers = opened.rows(query_of(rule))
     found = [(key, level, number, first, last) for level, key, number, first, last, _ in answers]
     assert in_order(found) == in_order(reference(rule, given_events))

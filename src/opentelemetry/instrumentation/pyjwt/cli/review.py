@@ -17,7 +17,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from opentelemetry.instrumentation.pyjwt.cli.terminal import FOUND, fail, failing, moment, progress, quoted, safe
+from opentelemetry.instrumentation.pyjwt.cli.terminal import (
+    FOUND,
+    Identity,
+    fail,
+    failing,
+    identities_in,
+    moment,
+    progress,
+    quoted,
+    safe,
+)
 from opentelemetry.instrumentation.pyjwt.review.database import MEMORY
 from opentelemetry.instrumentation.pyjwt.review.documents import RuleError
 from opentelemetry.instrumentation.pyjwt.review.findings import Finding, Review, review
@@ -45,6 +55,10 @@ def command(
         str | None,
         typer.Option(help="Only what happened since: a time (RFC 3339), or how long ago: 24h, 7d.", metavar="TIME"),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Compare subjects with their own past, so long before --since: 14d.", metavar="SPAN"),
+    ] = None,
     rules: Annotated[
         list[Path] | None,
         typer.Option(
@@ -52,6 +66,7 @@ def command(
             metavar="DIR",
         ),
     ] = None,
+    identity: Identity = None,
     fail_on: Annotated[
         str, typer.Option(help=f"From this level on a finding gives exit code 1: {_CHOICES}.", metavar="LEVEL")
     ] = "high",
@@ -68,18 +83,20 @@ def command(
     if not _SIZE.fullmatch(memory):
         fail(f"--memory {memory} is no size, as in 512MiB or 4GiB")
     start = _nanoseconds(since) if since is not None else 0
+    past = _past(baseline, start) if baseline is not None else 0
     with failing("review"), ExitStack() as opened:
         try:
             known = load(DEFAULTS, *rules or ())
         except RuleError as error:
             fail(str(error))
-        sources = find(paths)
+        sources = find(paths, identities_in(identity))
         asked = sources.size // 5  # as much of the time as reading takes of the rest
         with progress(sources.size + asked, "Reviewing") as advance:
             done = review(
                 sources,
                 known,
                 since=start,
+                past=past,
                 memory=memory,
                 reading=lambda part: advance(round(part * sources.size)),
                 asking=lambda rule: advance(asked // len(known)),
@@ -94,7 +111,7 @@ def command(
 def _nanoseconds(text: str) -> int:
     """The time that is meant, since the epoch."""
     if ago := _AGO.fullmatch(text):
-        time = datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        time = datetime.now(timezone.utc) - _span(ago)
     else:
         try:
             time = datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -103,6 +120,19 @@ def _nanoseconds(text: str) -> int:
         if time.tzinfo is None:
             time = time.replace(tzinfo=timezone.utc)
     return max((time - _EPOCH) // timedelta(microseconds=1) * 1000, 0)
+
+
+def _past(text: str, start: int) -> int:
+    span = _AGO.fullmatch(text)
+    if span is None or not _span(span):
+        fail(f"--baseline {text} is no time span, as in 14d")
+    if not start:
+        fail("--baseline needs --since: what happened since then is compared with the time before")
+    return _span(span) // timedelta(microseconds=1) * 1000
+
+
+def _span(match: re.Match[str]) -> timedelta:
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 # --- What is printed ----------------------------------------------------------------------------------------
@@ -137,6 +167,8 @@ def _json(found: Review) -> Iterator[str]:
             "last": moment(finding.last),
             "sample": finding.sample,
         }
+        if finding.why is not None:
+            told["why"] = finding.why
         yield f"{',' * (index > 0)}\n{json.dumps(told)}"
     yield "]}\n"
 
@@ -150,7 +182,9 @@ def _show(console: Console, findings: list[Finding]) -> None:
         table.add_row(
             Text(finding.level, _STYLES.get(finding.level, "")),
             Text(finding.rule.name),
-            Text("\n".join(f"{safe(name)} {_shown(value)}" for name, value in finding.key.items())),
+            Text(
+                "\n".join([*(f"{safe(name)} {_shown(value)}" for name, value in finding.key.items()), *_why(finding)])
+            ),
             Text(f"{finding.count:,}"),
             *(Text(_second(time)) for time in (finding.first, finding.last)),
         )
@@ -164,15 +198,20 @@ def _line(finding: Finding) -> str:
     """The same as ``name=value``."""
     key = " ".join(f"{safe(name)}={_shown(value)}" for name, value in finding.key.items())
     sample = ",".join(finding.sample)
+    why = "".join(f" why={quoted(one)}" for one in _why(finding))
     return (
         f"{finding.level} {safe(finding.rule.name)} {key} count={finding.count} first={moment(finding.first)} "
-        f"last={moment(finding.last)} sample={quoted(sample)}"
+        f"last={moment(finding.last)} sample={quoted(sample)}{why}"
     )
 
 
 def _second(unix_nano: int) -> str:
     """RFC 3339 without fractions, which a table has no room for."""
     return re.sub(r"\.[0-9]+", "", moment(unix_nano))
+
+
+def _why(finding: Finding) -> list[str]:
+    return [] if finding.why is None else [safe(finding.why)]
 
 
 def _shown(value: str | None) -> str:

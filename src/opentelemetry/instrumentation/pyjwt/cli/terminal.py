@@ -74,6 +74,11 @@ def failing(extra: str = "cli") -> Iterator[None]:
         fail(needs(error, "journal" if error.name == "pyrage" else extra))
 
 
+def identities_in(identity: list[Path] | None) -> Identities | None:
+    """What opens sealed files, if any was named."""
+    return Identities.load(identity) if identity else None
+
+
 def files_in(paths: list[Path], identity: list[Path] | None) -> Files:
     """The files to read, and the identities that open what is sealed.
 
@@ -81,7 +86,7 @@ def files_in(paths: list[Path], identity: list[Path] | None) -> Files:
         UnreadableError: there are none, or they cannot be read.
         ModuleNotFoundError: what opens sealed files is not installed.
     """
-    files = find(paths, Identities.load(identity) if identity else None)
+    files = find(paths, identities_in(identity))
     if not files.paths:
         raise UnreadableError(f"neither a journal nor OTLP JSON lines in {', '.join(map(str, paths))}")
     return files

@@ -73,6 +73,10 @@ class _Unsealed(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        """Whoever reads there reads it all before anything is read here, which raises what was wrong then."""
+        return self._pipe.fileno()
+
     def readinto(self, buffer: Any) -> int:
         count = self._pipe.readinto(buffer)
         if not count:

@@ -10,9 +10,10 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
+from opentelemetry.instrumentation.pyjwt.journal.files import is_sealed
 from opentelemetry.instrumentation.pyjwt.journal.locks import is_alive
 from opentelemetry.instrumentation.pyjwt.review.columns import TIME, literal, quoted
 from opentelemetry.instrumentation.pyjwt.review.database import Database, database
@@ -20,12 +21,14 @@ from opentelemetry.instrumentation.pyjwt.review.loading import (
     RECORD,
     WHOLE,
     events_of,
-    plain,
     readable,
     records_of,
     with_lines,
 )
 from opentelemetry.instrumentation.pyjwt.review.sources import PARQUET, Sources
+
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 #: Rows that are compressed together: with the whole records beside them, they take room in memory in each thread.
 _ROWS: Final = 10_240
@@ -60,7 +63,7 @@ def compact(sources: Sources, output: Path, attributes: Sequence[str], advance: 
     counts = []
     with database() as opened, readable():
         for file in files:
-            counts.append(_archive(opened, file, output, attributes))
+            counts.append(_archive(opened, file, sources.identities, output, attributes))
             advance(file.stat().st_size)
     records, skipped = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
     return Compacted(len(files), records, skipped, len(sources.segments) - len(files) + len(sources.copies))
@@ -73,14 +76,19 @@ def closed(sources: Sources) -> list[Path]:
     return [one.path for one in sources.segments if one.path not in writing]
 
 
-def _archive(opened: Database, file: Path, output: Path, attributes: Sequence[str]) -> tuple[int, int]:
+def _archive(
+    opened: Database, file: Path, identities: Identities | None, output: Path, attributes: Sequence[str]
+) -> tuple[int, int]:
     """Write the archives of one file; gives how many records it has, and how many lines without any."""
-    files = plain(opened, [file])
     with_lines(
         opened,
-        lambda longest: opened.rows(f"CREATE OR REPLACE TABLE archived AS {_records(files, longest, attributes)}"),
+        [file],
+        identities,
+        lambda lines, longest: opened.rows(
+            f"CREATE OR REPLACE TABLE archived AS {_records(lines, longest, attributes)}"
+        ),
     )
-    name = f"{file.name.partition('.')[0]}-{_digest(file)}{PARQUET}"
+    name = f"{file.name.partition('.')[0]}-{_digest(file, identities)}{PARQUET}"
     # Beside the archives, so that each can be moved to its place at once.
     with tempfile.TemporaryDirectory(prefix=".compact-", dir=output) as folder:
         part = Path(folder, name)
@@ -105,9 +113,10 @@ def _records(files: list[Path], longest: int, attributes: Sequence[str]) -> str:
     return events_of(read, attributes, *(f"{one}::VARCHAR AS {one}" for one in (WHOLE, "resource", "scope")))
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, identities: Identities | None) -> str:
+    """Of what is in the file, sealed or not."""
     digest = hashlib.sha256()
-    with open(file, "rb") as content:
+    with identities.open(file) if identities is not None and is_sealed(file) else open(file, "rb") as content:
         while chunk := content.read(1024 * 1024):
             digest.update(chunk)
     return digest.hexdigest()[:16]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from opentelemetry.instrumentation.pyjwt.review import baseline
 from opentelemetry.instrumentation.pyjwt.review.columns import attributes_of
 from opentelemetry.instrumentation.pyjwt.review.database import MEMORY, Database, database
 from opentelemetry.instrumentation.pyjwt.review.loading import Loaded, load, readable
@@ -15,7 +16,8 @@ from opentelemetry.instrumentation.pyjwt.review.sql import query_of
 
 _TABLE = """\
 CREATE TABLE findings (
-  rule INTEGER, level INTEGER, key MAP(VARCHAR, VARCHAR), count BIGINT, first BIGINT, last BIGINT, sample VARCHAR[]
+  rule INTEGER, level INTEGER, key MAP(VARCHAR, VARCHAR), count BIGINT, first BIGINT, last BIGINT, sample VARCHAR[],
+  why VARCHAR
 )"""
 _BATCH = 1_000
 
@@ -31,6 +33,7 @@ class Finding:
     first: int  #: nanoseconds since the epoch: the first event that counted in a full window
     last: int  #: and the last
     sample: tuple[str, ...]  #: record ids, of the fullest window
+    why: str | None  #: in words, where it is not the rule that says so
 
 
 class Review:
@@ -51,8 +54,8 @@ class Review:
             "SELECT * FROM findings ORDER BY level DESC, count DESC, first, rule, key::VARCHAR"
         )
         while rows := answer.fetchmany(_BATCH):
-            for rule, level, key, count, first, last, sample in rows:
-                yield Finding(self._rules[rule], LEVELS[level], key, count, first, last, tuple(sample))
+            for rule, level, key, count, first, last, sample, why in rows:
+                yield Finding(self._rules[rule], LEVELS[level], key, count, first, last, tuple(sample), why)
 
     def reaches(self, level: Level) -> bool:
         """Whether there is a finding of this level or above."""
@@ -65,6 +68,7 @@ def review(
     rules: Sequence[Rule],
     *,
     since: int = 0,
+    past: int = 0,
     memory: str = MEMORY,
     reading: Callable[[float], object] = lambda part: None,
     asking: Callable[[Rule], object] = lambda rule: None,
@@ -75,6 +79,7 @@ def review(
         sources: what is reviewed.
         rules: what is looked for.
         since: nanoseconds since the epoch; what happened before is left out.
+        past: nanoseconds before that, which subjects are compared with; 0: they are not.
         memory: what the database may hold in memory.
         reading: told how much is newly read, 1 in the end.
         asking: told each rule as it is asked.
@@ -83,10 +88,13 @@ def review(
         UnreadableError: a file cannot be read.
     """
     with database(memory) as opened:
-        loaded = load(opened, sources, attributes_of(rules), since, reading)
+        attributes = {*attributes_of(rules), *(baseline.ATTRIBUTES if past else ())}
+        loaded = load(opened, sources, sorted(attributes), since, reading, past)
         opened.rows(_TABLE)
         with readable():
             for place, rule in enumerate(rules):
                 asking(rule)
-                opened.rows(f"INSERT INTO findings SELECT {place}, * FROM ({query_of(rule)})")
-        yield Review(opened, rules, loaded)
+                opened.rows(f"INSERT INTO findings SELECT {place}, *, NULL FROM ({query_of(rule)})")
+            if past:
+                opened.rows(f"INSERT INTO findings {baseline.query_of(since, len(rules))}")
+        yield Review(opened, [*rules, *baseline.RULES], loaded)

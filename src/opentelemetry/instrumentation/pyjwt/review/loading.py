@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
-from opentelemetry.instrumentation.pyjwt.journal.files import LONGEST, UnreadableError
+from opentelemetry.instrumentation.pyjwt.journal.files import LONGEST, UnreadableError, is_sealed
 from opentelemetry.instrumentation.pyjwt.review.columns import TIME, Kind, kind_of, literal, quoted
 from opentelemetry.instrumentation.pyjwt.review.database import Database
 from opentelemetry.instrumentation.pyjwt.review.sources import Sources
+
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
 
 #: A log record of OTLP JSON, as far as rules look at it. 64-bit integers may be numbers or strings: text takes both.
 RECORD: Final = """STRUCT(
@@ -41,8 +44,9 @@ def load(
     attributes: Sequence[str],
     since: int,
     advance: Callable[[float], object],
+    past: int = 0,
 ) -> Loaded:
-    """Make the table ``events``, with a column for each of these attributes.
+    """Make the table ``events``, with a column for each of these attributes, and ``trail``, which has the past as well.
 
     Args:
         database: where it is made.
@@ -50,6 +54,7 @@ def load(
         attributes: record ids among them.
         since: nanoseconds since the epoch; what happened before is left out.
         advance: told how much is newly read, 1 in the end.
+        past: nanoseconds before ``since`` that are in ``trail``.
 
     Raises:
         UnreadableError: a file cannot be read.
@@ -57,19 +62,19 @@ def load(
     columns = ", ".join(f"{quoted(one)} {kind_of(one).value}" for one in attributes)
     database.rows(f"CREATE TABLE read ({TIME} BIGINT, {_EVENT} VARCHAR, {columns})")
     names = ", ".join(map(quoted, (TIME, semconv.EVENT_NAME, *attributes)))
-    wanted = f"({_EVENT} IN ({_NAMES}) AND {TIME} >= {since})"
+    wanted = f"({_EVENT} IN ({_NAMES}) AND {TIME} >= {since - past})"
     parts = [f"FROM read WHERE {_EVENT} IS NOT NULL"]
     with readable():
-        if sources.lines:
-            files = plain(database, sources.lines)
-            with_lines(
-                database,
-                lambda longest: database.run(
-                    f"INSERT INTO read FROM ({events_of(records_of(files, RECORD, longest), attributes)}) "
+        for files, share in _batches(sources):
+
+            def insert(lines: list[Path], longest: int, share: float = share) -> None:
+                database.run(
+                    f"INSERT INTO read FROM ({events_of(records_of(lines, RECORD, longest), attributes)}) "
                     f"WHERE {_EVENT} IS NULL OR {wanted}",
-                    advance,
-                ),
-            )
+                    lambda part: advance(part * share),
+                )
+
+            with_lines(database, files, sources.identities, insert)
         for archives, whole in _archives(database, sources.archives, attributes):
             source = f"read_parquet({_listed(archives)}, union_by_name = true, hive_partitioning = false)"
             if whole:
@@ -78,24 +83,41 @@ def load(
             parts.append(f"SELECT {names} FROM {source} WHERE {wanted}")
         database.rows(f"CREATE VIEW gathered AS {' UNION ALL '.join(parts)}")
         _fold(database, attributes)
+        database.rows(f"CREATE VIEW events AS FROM trail WHERE {TIME} >= {since}")
         ((skipped,),) = database.rows(f"SELECT count(*) FROM read WHERE {_EVENT} IS NULL")
         ((events,),) = database.rows("SELECT count(*) FROM events")
     return Loaded(events, skipped)
 
 
-def with_lines(database: Database, read: Callable[[int], object]) -> None:
-    """Reads lines of the usual length or, if some are longer, of any; ``read`` is told the length."""
+def with_lines(
+    database: Database,
+    files: list[Path],
+    identities: Identities | None,
+    read: Callable[[list[Path], int], object],
+) -> None:
+    """Reads lines of the usual length or, if some are longer, of any.
+
+    Args:
+        database: what reads.
+        files: any number of plain ones, or a sealed one.
+        identities: what opens that.
+        read: told the files as they can be read, and the length.
+    """
     import duckdb
 
+    def attempt(longest: int) -> None:
+        with _readable_as(database, files, identities) as lines:
+            read(lines, longest)
+
     try:
-        read(_USUAL)
+        attempt(_USUAL)
     except duckdb.InvalidInputException as error:
         if "maximum_object_size" not in str(error):
             raise
         # Each thread has buffers of twice the length.
         ((threads,),) = database.rows("SELECT current_setting('threads')")
         database.rows("SET threads = 1")
-        read(LONGEST)
+        attempt(LONGEST)
         database.rows(f"SET threads = {threads}")
 
 
@@ -168,13 +190,13 @@ def _fold(database: Database, attributes: Sequence[str]) -> None:
         "GROUP BY hashed HAVING count(*) > 1"
     )
     if not database.rows("FROM repeated LIMIT 1"):
-        database.rows("CREATE VIEW events AS FROM gathered")
+        database.rows("CREATE VIEW trail AS FROM gathered")
         return
     others = [quoted(one) for one in (semconv.EVENT_NAME, *attributes) if one != semconv.RECORD_ID]
     merged = ", ".join(f"max({one}) AS {one}" for one in others)
     among = f"hash({_ID}) IN (FROM repeated)"
     database.rows(f"""\
-CREATE TABLE events AS
+CREATE TABLE trail AS
 FROM gathered WHERE {_ID} IS NULL OR NOT {among}
 UNION ALL BY NAME
 SELECT {_ID}, min({TIME}) AS {TIME}, {merged} FROM gathered WHERE {_ID} IS NOT NULL AND {among} GROUP BY {_ID}""")
@@ -183,12 +205,34 @@ SELECT {_ID}, min({TIME}) AS {TIME}, {merged} FROM gathered WHERE {_ID} IS NOT N
 # --- Files --------------------------------------------------------------------------------------------------
 
 
+def _batches(sources: Sources) -> Iterator[tuple[list[Path], float]]:
+    """Files that are read at once, with their share of all: the plain ones, and one by one the sealed ones."""
+    size = max(sources.size, 1)
+    sealed = [file for file in sources.lines if is_sealed(file)]
+    if together := [file for file in sources.lines if not is_sealed(file)]:
+        yield together, 1 - sum(file.stat().st_size for file in sealed) / size
+    for file in sealed:
+        yield [file], file.stat().st_size / size
+
+
+@contextmanager
+def _readable_as(database: Database, files: list[Path], identities: Identities | None) -> Iterator[list[Path]]:
+    """The files under names that DuckDB can read; of a sealed one, a pipe of what is in it, to be read once."""
+    if identities is None or not is_sealed(files[0]):
+        yield plain(database, files)
+        return
+    with identities.open(files[0]) as content:
+        yield [Path(f"/dev/fd/{content.fileno()}")]
+        content.read()  # nothing is left but what was wrong with it
+
+
 def plain(database: Database, files: Iterable[Path]) -> list[Path]:
     """The files under names that are no patterns, as DuckDB takes names for."""
     found = []
     for place, file in enumerate(files):
         if any(character in str(file) for character in "*?["):
             link = database.folder / f"{place}{''.join(file.suffixes[-2:])}"
+            link.unlink(missing_ok=True)
             link.symlink_to(file)
             file = link
         found.append(file)

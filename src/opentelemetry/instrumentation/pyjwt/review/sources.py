@@ -5,12 +5,17 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt.journal import files
 from opentelemetry.instrumentation.pyjwt.journal.files import Segment, UnreadableError
 
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
+
 PARQUET: Final = ".parquet"
+
+_NO_LINES: Final = (PARQUET, ".gz")
 
 
 class Sources(NamedTuple):
@@ -19,10 +24,11 @@ class Sources(NamedTuple):
     segments: list[Segment]  #: of journals
     copies: list[Path]  #: OTLP JSON lines, compressed where their names end in ``.gz``
     archives: list[Path]  #: in Parquet
+    identities: Identities | None = None  #: that open what is sealed
 
     @property
     def lines(self) -> list[Path]:
-        """Files of OTLP JSON lines."""
+        """Files of OTLP JSON lines, sealed or not."""
         return [*(segment.path for segment in self.segments), *self.copies]
 
     @property
@@ -31,19 +37,23 @@ class Sources(NamedTuple):
         return sum(path.stat().st_size for path in self.lines)
 
 
-def find(paths: Iterable[Path]) -> Sources:
+def find(paths: Iterable[Path], identities: Identities | None = None) -> Sources:
     """The files in these files and folders (recursively); a path may be a pattern.
 
     Raises:
-        UnreadableError: there is no such path, no right to read it, nothing to read in it, or a segment is sealed.
+        UnreadableError: there is no such path, no right to read it, or nothing to read in it; or it is sealed and not
+            lines, or there are no identities.
     """
     given = list(paths)
-    there = files.find([found for path in given for found in _matching(path)], also=(PARQUET,))
+    there = files.find([found for path in given for found in _matching(path)], identities, also=(PARQUET,))
     copies = [path for path in there.copies if path.suffix != PARQUET]
     archives = [path for path in there.copies if path.suffix == PARQUET]
+    for path in there.copies:
+        if files.is_sealed(path) and path.with_suffix("").suffix in _NO_LINES:
+            raise UnreadableError(f"{path} has to be decrypted first (age -d): only lines are read sealed")
     if not there.paths:
         raise UnreadableError(f"neither a journal nor OTLP JSON lines in {', '.join(map(str, given))}")
-    return Sources(there.segments, copies, archives)
+    return Sources(there.segments, copies, archives, identities)
 
 
 def _matching(path: Path) -> Iterator[Path]:

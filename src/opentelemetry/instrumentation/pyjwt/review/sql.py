@@ -29,18 +29,17 @@ from opentelemetry.instrumentation.pyjwt.review.model import (
 )
 from opentelemetry.instrumentation.pyjwt.review.plan import groups
 
-#: Record ids that are told of a finding.
-SAMPLE: Final = 5
-
+SAMPLE: Final = 5  #: record ids that are told of a finding
 _SECOND: Final = 1_000_000_000
 _ID: Final = quoted(semconv.RECORD_ID)
+_NONE: Final = "SELECT 0 AS level, MAP {'': ''} AS key, 0 AS count, 0 AS first, 0 AS last, [''] AS sample WHERE false"
 
 
 def query_of(rule: Rule) -> str:
     """The findings of a rule."""
     condition = Or((rule.condition, rule.then)) if rule.then else rule.condition
-    asked = _single if rule.shape == "single" else _windows
-    return "\nUNION ALL\n".join(asked(rule, key, wanted) for key, wanted in groups(rule, condition))
+    asked = {"single": _single, "value_count": _values}.get(rule.shape, _windows)
+    return "\nUNION ALL\n".join(asked(rule, key, wanted) for key, wanted in groups(rule, condition)) or _NONE
 
 
 # --- Conditions ---------------------------------------------------------------------------------------------
@@ -112,8 +111,8 @@ def _number(field: str) -> str:
 
 def _single(rule: Rule, key: Key, condition: Condition) -> str:
     return f"""\
-SELECT {_level(rule.level)} AS level, {_map(key)} AS key, count(*) AS count, min({TIME}) AS first, max({TIME}) AS last,
-  {_sample(f"'time': {TIME}, 'id': {_ID}")} AS sample
+SELECT {_level(rule.level)} AS level, {mapped(key)} AS key, count(*) AS count, min({TIME}) AS first,
+  max({TIME}) AS last, {sample_of(f"'time': {TIME}, 'id': {_ID}")} AS sample
 FROM events
 WHERE {written(condition)}
 GROUP BY {_columns(key)}"""
@@ -131,21 +130,13 @@ class _Measure(NamedTuple):
 
 
 def _windows(rule: Rule, key: Key, condition: Condition) -> str:
-    columns, names = _columns(key), [quoted(one) for one in key.attributes]
-    measure = _measure(rule, columns)
-    level, others, escalation = str(_level(rule.level)), "", rule.escalation
-    extra = dict(measure.columns)
-    if escalation:
-        extra["other"] = quoted(escalation.field)
-        others = ", count(DISTINCT other) OVER past AS others"
-        more = f"others {escalation.comparison} {escalation.threshold}"
-        level = f"max(if({more}, {_level(escalation.level)}, {level}))"
-    selected = ", ".join([columns, TIME, _ID, *(f"{expression} AS {name}" for name, expression in extra.items())])
-    same = " AND ".join(f"found.{one} IS NOT DISTINCT FROM fullest.{one}" for one in names)
+    columns = _columns(key)
+    measure = _measure(rule)
+    level, other, others = _escalation(rule)
     return f"""\
 FROM (
   WITH found AS NOT MATERIALIZED (
-    SELECT {selected}, hash({columns}) AS hashed
+    SELECT {_selected(key, measure.columns | other)}
     FROM events
     WHERE {written(condition)}
   ), candidates AS MATERIALIZED (
@@ -154,10 +145,7 @@ FROM (
     SELECT *, {measure.number} AS number, {measure.since} AS since{others}
     FROM found
     WHERE hashed IN (SELECT hashed FROM candidates)
-    WINDOW past AS (
-      PARTITION BY {columns} ORDER BY {TIME}
-      RANGE BETWEEN {rule.window * _SECOND} /* {rule.window}s */ PRECEDING AND CURRENT ROW
-    )
+    {_past(rule, key)}
   ), fullest AS MATERIALIZED (
     SELECT {columns}, {level} AS level, max(number) AS count, min(since) AS first, max({TIME}) AS last,
       arg_max({{'since': since, 'until': {TIME}}}, {{'number': number, 'age': -{TIME}}}) AS shown,
@@ -167,31 +155,119 @@ FROM (
     GROUP BY {columns}
   ), shown AS (
     SELECT fullest.*, {measure.place} AS place, found.{TIME} AS moment, found.{_ID} AS id
-    FROM fullest JOIN found ON found.hashed = fullest.hashed AND {same}
+    FROM fullest JOIN found ON {_same(key, "found", "fullest")}
       AND found.{TIME} BETWEEN fullest.shown.since AND fullest.shown.until
   )
-  SELECT level, {_map(key)} AS key, count, first, last,
-    {_sample("'place': place, 'time': moment, 'id': id", "id")} AS sample
+  SELECT level, {mapped(key)} AS key, count, first, last,
+    {sample_of("'place': place, 'time': moment, 'id': id", "id")} AS sample
   FROM shown
   GROUP BY {columns}, level, count, first, last
 )"""
 
 
-def _measure(rule: Rule, columns: str) -> _Measure:
+def _values(rule: Rule, key: Key, condition: Condition) -> str:
+    """Of the events with one value, the first and the last in each stretch as long as a window are enough.
+
+    Whichever window has one of these events, has its first or its last: no number is another one for that. Windows in
+    between, which have but fewer values, may be full before all these or after them: so their times are looked up.
+    """
+    columns, window = _columns(key), rule.window * _SECOND
+    enough = f"{rule.comparison} {rule.threshold}"
+    several = " AND min(value) <> max(value)" if rule.least > 1 else ""
+    level, other, others = _escalation(rule)
+    alike = ", ".join([columns, "hashed", "value", *other])
+    return f"""\
+FROM (
+  WITH found AS NOT MATERIALIZED (
+    SELECT {_selected(key, {"value": quoted(rule.field)} | other)}
+    FROM events
+    WHERE {written(condition)}
+  ), candidates AS MATERIALIZED (
+    SELECT hashed FROM found GROUP BY hashed HAVING count(value) {enough}{several}
+  ), kept AS MATERIALIZED (
+    SELECT {alike}, unnest([min({TIME}), max({TIME})]) AS {TIME}
+    FROM found
+    WHERE hashed IN (SELECT hashed FROM candidates)
+    GROUP BY {alike}, {TIME} // {window}
+  ), windows AS (
+    SELECT *, count(DISTINCT value) OVER past AS number{others}
+    FROM kept
+    {_past(rule, key)}
+  ), fullest AS MATERIALIZED (
+    SELECT {columns}, {level} AS level, max(number) AS count, min({TIME}) AS first, max({TIME}) AS last,
+      arg_max({TIME}, {{'number': number, 'age': -{TIME}}}) AS shown, any_value(hashed) AS hashed
+    FROM windows
+    WHERE number {enough}
+    GROUP BY {columns}
+  ), latest AS (
+    SELECT fullest.*, value, max(kept.{TIME}) AS latest
+    FROM fullest JOIN kept ON {_same(key, "kept", "fullest")}
+      AND value IS NOT NULL AND kept.{TIME} BETWEEN last - {window} AND last
+    GROUP BY ALL
+  ), ends AS MATERIALIZED (
+    SELECT * EXCLUDE (value, latest), list_min(max(latest, {rule.least})) + {window} AS until
+    FROM latest
+    GROUP BY ALL
+  ), told AS (
+    SELECT ends.*, value, min(found.{TIME}) FILTER (found.{TIME} >= first - {window}) AS since,
+      max(found.{TIME}) FILTER (found.{TIME} <= until) AS final,
+      min({{'time': found.{TIME}, 'id': {_ID}}}) FILTER (
+        value IS NOT NULL AND {_ID} IS NOT NULL AND found.{TIME} BETWEEN shown - {window} AND shown
+      ) AS example
+    FROM ends JOIN found ON {_same(key, "found", "ends")}
+    GROUP BY ALL
+  )
+  SELECT level, {mapped(key)} AS key, count, min(since) AS first, max(final) AS last,
+    {sample_of("'time': example.time, 'id': example.id", "example.id")} AS sample
+  FROM told
+  GROUP BY {columns}, level, count
+)"""
+
+
+def _selected(key: Key, more: dict[str, str]) -> str:
+    """The columns of the events that are found, ``more`` by their names."""
+    columns = _columns(key)
+    return ", ".join(
+        [
+            columns,
+            TIME,
+            _ID,
+            *(f"{expression} AS {name}" for name, expression in more.items()),
+            f"hash({columns}) AS hashed",
+        ]
+    )
+
+
+def _past(rule: Rule, key: Key) -> str:
+    return f"""\
+WINDOW past AS (
+      PARTITION BY {_columns(key)} ORDER BY {TIME}
+      RANGE BETWEEN {rule.window * _SECOND} /* {rule.window}s */ PRECEDING AND CURRENT ROW
+    )"""
+
+
+def _same(key: Key, one: str, other: str) -> str:
+    """Whether rows of two tables have the same key."""
+    equal = (f"{one}.{quoted(name)} IS NOT DISTINCT FROM {other}.{quoted(name)}" for name in key.attributes)
+    return " AND ".join([f"{one}.hashed = {other}.hashed", *equal])
+
+
+def _escalation(rule: Rule) -> tuple[str, dict[str, str], str]:
+    """The level of all windows together, a column of the events, and one of the windows, if it depends on them."""
+    level, escalation = str(_level(rule.level)), rule.escalation
+    if escalation is None:
+        return level, {}, ""
+    more = f"others {escalation.comparison} {escalation.threshold}"
+    return (
+        f"max(if({more}, {_level(escalation.level)}, {level}))",
+        {"other": quoted(escalation.field)},
+        ", count(DISTINCT other) OVER past AS others",
+    )
+
+
+def _measure(rule: Rule) -> _Measure:
     enough = f"{rule.comparison} {rule.threshold}"
     since = f"min({TIME}) OVER past"
-    if rule.shape == "value_count":
-        candidates = f"count(value) {enough}"
-        if rule.least > 1:
-            candidates += " AND min(value) <> max(value)"
-        return _Measure(
-            {"value": quoted(rule.field)},
-            candidates,
-            "count(DISTINCT value) OVER past",
-            since,
-            f"number {enough}",
-            f"row_number() OVER (PARTITION BY fullest.hashed, value ORDER BY found.{TIME})",
-        )
     if rule.then is not None:
         before, after = (f"coalesce({written(one)}, false)" for one in (rule.condition, rule.then))
         return _Measure(
@@ -213,10 +289,10 @@ def _columns(key: Key) -> str:
     return ", ".join(map(quoted, key.attributes))
 
 
-def _map(key: Key) -> str:
+def mapped(key: Key) -> str:
     pairs = [f"{literal(one)}: {quoted(one)}::VARCHAR" for one in key.attributes]
     return f"MAP {{{', '.join(pairs)}}}"
 
 
-def _sample(order: str, identity: str = _ID) -> str:
+def sample_of(order: str, identity: str = _ID) -> str:
     return f"[one.id FOR one IN coalesce(min({{{order}}}, {SAMPLE}) FILTER ({identity} IS NOT NULL), [])]"
