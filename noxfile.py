@@ -82,8 +82,9 @@ def tests(session: nox.Session, pyjwt: str) -> None:
     session.install("--constraint", pins(str(session.python)), str(ROOT), *group("test"), *libraries)
     session.install(*(["--upgrade", "PyJWT"] if pyjwt == NEWEST else [f"PyJWT=={pyjwt}", *ON_TOP]))
     session.run("python", "-c", "import jwt; print('PyJWT', jwt.__version__)")
-    # A journal has next to nothing to do with PyJWT, and Collectors and servers nothing with the Python.
-    apart = ["tests/collector", "tests/journal/test_servers.py", *(JOURNAL if session.python == HERE else ())]
+    # A journal has next to nothing to do with PyJWT, and Collectors, servers and engines nothing with the Python.
+    apart = ["tests/collector", "tests/journal/test_servers.py", "tests/review/replay"]
+    apart += JOURNAL if session.python == HERE else ()
     chosen += [f"--ignore={folder}" for folder in apart]
     session.run("python", "-m", "pytest", "--numprocesses", "auto", *chosen, *session.posargs)
 
