@@ -13,7 +13,7 @@ PINS := $(wildcard constraints*.txt)
 VERSION = $(shell $(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 CONSTRAINTS = $(or $(filter constraints-$(VERSION).txt,$(PINS)),constraints.txt)
 
-.PHONY: demo test lint collector support alerts bench clean
+.PHONY: demo test lint collector victorialogs logql support alerts alerts-replay bench clean
 
 demo: .venv/.demo
 	@$(BIN)/python examples/demo/run.py $(ARGS)
@@ -26,9 +26,10 @@ lint: .venv/.dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-# The real one that tests run, built with Go into a cache outside the repository; `make test` asks for it, too.
-collector:
-	@$(PYTHON) collector-config/build.py
+# What tests run beside the product, in a cache outside the repository; `make test` asks for each, too: a Collector,
+# VictoriaLogs with vmalert, and Loki's grammar.
+collector victorialogs logql:
+	@$(PYTHON) collector-config/build.py $@
 
 # The table in the README, from what the tests see with the oldest and with the newest releases.
 support: .venv/.dev
@@ -40,6 +41,10 @@ support: .venv/.dev
 # Alerts of every engine, from the rules in collector-config/alerts/rules.
 alerts: .venv/.dev
 	@$(BIN)/python -m tools.alerts
+
+# Planted misuse, and what only looks like it, in every engine that runs here; ends with what each has found.
+alerts-replay: .venv/.dev
+	@$(BIN)/python -m pytest -q tests/review/replay tests/review/test_planted.py $(ARGS)
 
 bench: .venv/.dev
 	@$(BIN)/python benchmarks/decode.py $(ARGS)

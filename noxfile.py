@@ -36,7 +36,13 @@ NOT_WITH_OLDER = ("aiohttp", "falcon", "litestar", "ninja", "pyramid", "quart", 
 
 # A journal has next to nothing to do with PyJWT, and others' programs have with neither it nor the Python.
 JOURNAL = ("tests/journal", "tests/forwarder", "tests/cli", "tests/review")
-ONCE = ("tests/collector", "tests/journal/test_servers.py", "tests/forwarder/test_service.py", "tests/test_demo.py")
+ONCE = (
+    "tests/collector",
+    "tests/forwarder/test_service.py",
+    "tests/journal/test_servers.py",
+    "tests/review/replay",
+    "tests/test_demo.py",
+)
 
 # Libraries on top of PyJWT, which say which versions of it they can do with; 4.7.3 does not say that it needs 2.11.
 ON_TOP = ("Flask-JWT-Extended != 4.7.3",)

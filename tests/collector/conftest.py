@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.beside import beside
 from tests.collector import everything
 from tests.collector.running import Collector
-from tests.isolated import ROOT
 from tests.journal.writing import Signer
 from tests.support import Trail
 
@@ -22,12 +19,7 @@ from tests.support import Trail
 @pytest.fixture(scope="session")
 def binary() -> Path:
     """What `make collector` builds, or has built."""
-    build = [sys.executable, ROOT / "collector-config" / "build.py"]
-    done = subprocess.run(build, capture_output=True, text=True, check=False)
-    if done.returncode and shutil.which("go") is None:
-        pytest.skip(done.stderr.strip())
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
+    return beside("collector")
 
 
 @pytest.fixture

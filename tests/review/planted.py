@@ -89,6 +89,7 @@ def _windows(kind: _Windowed) -> None:
             expect(kind.rule, kind.level, number, first, last, edge=last - first == window, **_told(kind, key))
 
     planted("threshold", 7, 7 + window, least, found=True)
+    planted("long", 7, 7 + window * 0.9, least, found=True)  # whoever looks back now and then sees it whole, too
     planted("one-below", 7, 7 + window / 2, least - 1)
     planted("outside", 7, 7 + window + MS, least)
     # A little slower than would be a finding, for long.
@@ -196,6 +197,7 @@ def _success() -> None:
 
     tried("threshold", 5, 300, 607, found=True)
     tried("across", 5, 595, 605, found=True)
+    tried("long", 5, 300, 547, found=True)
     tried("more", 9, 17, 20, found=True)
     tried("one-below", 4, 300, 400)
     tried("outside", 5, 300, 607 + MS)

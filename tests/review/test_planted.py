@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from opentelemetry.instrumentation.pyjwt.review.rules import load
 from opentelemetry.instrumentation.pyjwt.review.sources import find
 from tests.review.planted import EVENTS, EXPECTED
 from tests.review.planting import Expected
+from tests.review.tally import Tally, case_of
 from tests.review.written import write
 from tools.alerts.__main__ import ALERTS
 
@@ -69,7 +71,7 @@ def test_all_that_is_planted_and_nothing_else(form: str, shuffled: list[Any], tm
     assert (events, skipped) == (UNIQUE, 0)
 
 
-def test_the_views_for_duckdb_find_the_same(tmp_path: Path) -> None:
+def test_the_views_for_duckdb_find_the_same(tally: Callable[[str], Tally], tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     compact(find([write(tmp_path / "copy.json", EVENTS)]), archive, attributes_of(load()), lambda size: None)
     text = (ALERTS / "duckdb" / "rules.sql").read_text(encoding="utf-8")
@@ -82,6 +84,7 @@ def test_the_views_for_duckdb_find_the_same(tmp_path: Path) -> None:
             for rule in load()
             for level, key, *more in opened.rows(f'SELECT level, key, count, first, last FROM "{rule.name}"')
         ]
+    tally("DuckDB").check(*([case_of(*one[:3]) for one in cases] for cases in (found, EXPECTED)))
     assert counted(found) == counted(EXPECTED)
 
 

@@ -91,7 +91,7 @@ def _rule(rule: Rule, level: Level, query: str) -> dict[str, Any]:
 
 def _query(rule: Rule, key: Key, condition: Condition, escalated: bool) -> str:
     by = ", ".join(map(_quoted, key.attributes))
-    counts = [f"count_uniq({_quoted(rule.field or semconv.RECORD_ID)}) as found"]
+    counts, made, spare = _counts(rule)
     bounds = [f"found:{rule.comparison}{rule.threshold}"]
     window = rule.window or SINGLE_WINDOW
     steps = [_found(condition, window)]
@@ -100,14 +100,24 @@ def _query(rule: Rule, key: Key, condition: Condition, escalated: bool) -> str:
         after = all_of([rule.then, *([key.condition] if key.condition else [])])
         last = f"{_found(after, window)} | math _time as moment | stats by ({by}) max(moment) as after"
         steps += [f"join by ({by}) (\n  {last}\n) inner", "math _time as moment", "filter moment:lt_field(after)"]
-    dropped = []
     if escalated and rule.escalation:
         more = rule.escalation
         counts.append(f"count_uniq({_quoted(more.field)}) as others")
         bounds.append(f"others:{more.comparison}{more.threshold}")
-        dropped = ["delete others"]
-    steps += [f"stats by ({by}) {', '.join(counts)}", f"filter {' '.join(bounds)}", *dropped]
+        spare.append("others")
+    steps += [f"stats by ({by}) {', '.join(counts)}", *made, f"filter {' '.join(bounds)}"]
+    steps += [f"delete {', '.join(spare)}"] if spare else []
     return "\n| ".join(steps)
+
+
+def _counts(rule: Rule) -> tuple[list[str], list[str], list[str]]:
+    """What is counted, what is made of it, and what is then no longer needed."""
+    if rule.field:
+        return [f"count_uniq({_quoted(rule.field)}) as found"], [], []
+    record = _quoted(semconv.RECORD_ID)
+    # An id is counted once however often it came; what has none is nothing that could have come before.
+    counts = [f"count_uniq({record}) as named", f"count() if (!{record}:*) as unnamed"]
+    return counts, ["math named + unnamed as found"], ["named", "unnamed"]
 
 
 def _found(condition: Condition, window: int) -> str:
