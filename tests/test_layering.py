@@ -81,7 +81,7 @@ def test_the_chain_knows_nothing_of_ours() -> None:
 @pytest.mark.parametrize("name", ["chain", "order", "reader", "checkpoints", "verify", "trail", "unsealing"])
 def test_what_reads_a_journal_imports_nothing_of_what_writes_it(name: str) -> None:
     path = Path("journal", f"{name}.py")
-    assert foreign(imports(path)) <= {"cryptography", "pyrage"}
+    assert foreign(imports(path)) <= {"cryptography", "duckdb", "pyrage"}
     layers = {one.removeprefix(f"{OURS}.").split(".")[0] for one in imports(path) if one.startswith(f"{OURS}.")}
     assert layers <= {"journal", "semconv", "bounds"}
 
@@ -96,7 +96,7 @@ def test_rules_import_nothing_but_themselves(name: str) -> None:
 
 def test_duckdb_is_imported_by_what_runs_it_alone() -> None:
     known = {path.as_posix() for path in MODULES if "duckdb" in foreign(imports(path))}
-    assert known == {"review/database.py", "review/loading.py"}
+    assert known == {"journal/archives.py", "review/database.py", "review/loading.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)

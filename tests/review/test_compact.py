@@ -6,13 +6,21 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
+from opentelemetry.instrumentation.pyjwt.journal import files
+from opentelemetry.instrumentation.pyjwt.journal.checkpoints import Keys
 from opentelemetry.instrumentation.pyjwt.journal.locks import create_lock
+from opentelemetry.instrumentation.pyjwt.journal.reader import attributes_of as attributes
+from opentelemetry.instrumentation.pyjwt.journal.trail import By, tell
+from opentelemetry.instrumentation.pyjwt.journal.verify import verify
 from opentelemetry.instrumentation.pyjwt.review.columns import attributes_of
 from opentelemetry.instrumentation.pyjwt.review.compact import compact
 from opentelemetry.instrumentation.pyjwt.review.database import database
 from opentelemetry.instrumentation.pyjwt.review.findings import review
 from opentelemetry.instrumentation.pyjwt.review.rules import load
 from opentelemetry.instrumentation.pyjwt.review.sources import find
+from tests.journal.checking import SIGNER
 from tests.journal.writing import Stream, copied, line_of, request_of, some
 
 DAY = 86_400
@@ -87,3 +95,42 @@ def test_rules_of_one_s_own_over_an_archive(tmp_path: Path) -> None:
     )
     with review(find([tmp_path / "archive"]), load(tmp_path / "own.yml")) as found:
         assert [(one.rule.name, one.key, one.count) for one in found] == [("tenant", {"jwt.claims.tenant": "t1"}, 1)]
+
+
+def test_an_archive_is_verified_and_told_of_as_a_copy_is(tmp_path: Path) -> None:
+    stream = some(Stream(SIGNER), 60, every=15, rotate=25)
+    stream.save(tmp_path / "journal")
+    compacted(tmp_path / "journal", tmp_path / "archive [1]")
+    (tmp_path / "key.pem").write_bytes(SIGNER.pem)
+    keys = Keys.load([tmp_path / "key.pem"])
+    (archive,) = (tmp_path / "archive [1]").rglob("date*")
+    read: list[int] = []
+    report = verify(files.find([archive]), keys, advance=read.append)
+    assert report == verify(files.find([tmp_path / "journal"]), keys)
+    assert (report.records, report.intact) == (60, True)
+    assert sum(read) == files.find([archive]).size
+    jti = next(value for record in stream.records if (value := attributes(record).get("jwt.jti")))
+    told = [list(tell(files.find([path]), By.JTI, jti)) for path in (archive, tmp_path / "journal")]
+    assert told[0] == told[1] != []
+
+
+def test_a_record_that_an_archive_lacks_is_missed(tmp_path: Path) -> None:
+    stream = some(Stream(SIGNER), 30)
+    stream.save(tmp_path / "journal")
+    compacted(tmp_path / "journal", tmp_path / "archive")
+    (path,) = (tmp_path / "archive").rglob("*.parquet")
+    with database() as opened:
+        opened.rows(f"CREATE TABLE rest AS FROM read_parquet('{path}') ORDER BY time")
+        opened.rows("DELETE FROM rest WHERE rowid = 16")
+        opened.rows(f"COPY rest TO '{path}' (FORMAT parquet)")
+    problems = verify(files.find([path]), Keys()).problems
+    assert [(one.kind, one.sequence) for one in problems] == [("removed", 17)]
+
+
+def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+    with database() as opened:
+        opened.rows(f"COPY (SELECT 1 AS a) TO '{tmp_path}/b.parquet' (FORMAT parquet)")
+    for name in ("a", "b"):
+        with pytest.raises(files.UnreadableError, match=f"{name}.parquet is no archive of the trail"):
+            verify(files.find([tmp_path / f"{name}.parquet"]), Keys())

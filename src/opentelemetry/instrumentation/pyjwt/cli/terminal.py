@@ -71,7 +71,7 @@ def failing(extra: str = "cli") -> Iterator[None]:
     except FileNotFoundError as error:
         fail(f"{error.filename} is gone")
     except ModuleNotFoundError as error:
-        fail(needs(error, "journal" if error.name == "pyrage" else extra))
+        fail(needs(error, {"pyrage": "journal", "duckdb": "review"}.get(error.name or "", extra)))
 
 
 def identities_in(identity: list[Path] | None) -> Identities | None:

@@ -1,8 +1,8 @@
 """Finds and opens what there is to read: a journal's segments, and what a Collector has written of them.
 
 A file is a segment if it is named as the journal names them, ``{stream_id}.{first}.jsonl``, and a copy otherwise;
-with ``.age`` behind it, it is sealed, and with ``.gz``, compressed. Files are read line by
-line, however large they are.
+with ``.age`` behind it, it is sealed, and with ``.gz``, compressed. An archive, which ends in ``.parquet``, is a copy,
+too. Files are read line by line, however large they are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
+from opentelemetry.instrumentation.pyjwt.journal.archives import ARCHIVE, requests
 from opentelemetry.instrumentation.pyjwt.journal.directory import as_segment
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 #: Bytes of a line beyond which it is taken for no record.
 LONGEST: Final = 64 * 1024 * 1024
 
-_NAMES: Final = (".json", ".jsonl", ".ndjson")
+_NAMES: Final = (".json", ".jsonl", ".ndjson", ARCHIVE)
 _SEALED: Final = ".age"
 _GZIP: Final = ".gz"
 _ASIDE: Final = ("dead-letter", "torn")  # what the journal sets aside; the records are in the segments, too
@@ -71,26 +72,23 @@ class Files(NamedTuple):
         return sum(path.stat().st_size for path in map(present, self.paths) if path is not None)
 
 
-def find(paths: Sequence[Path], identities: Identities | None = None, also: tuple[str, ...] = ()) -> Files:
+def find(paths: Sequence[Path], identities: Identities | None = None) -> Files:
     """The files to read in these files and folders (recursively).
-
-    Args:
-        paths: files, whatever their names are, and folders.
-        identities: what opens sealed ones.
-        also: how names of files in folders may end, beside those of OTLP JSON lines.
 
     Raises:
         UnreadableError: there is no such path, no right to read it, or it is sealed, and there are no identities.
     """
     segments: list[Segment] = []
     copies: list[Path] = []
-    found = {file for path in paths for file in _files(path, (*_NAMES, *also))}
+    found = {file for path in paths for file in _files(path)}
     for file in sorted(found):
         if is_sealed(file):
             if file.with_suffix("") in found:
                 continue  # it is just being sealed: the plain one is there as long as it counts
             if identities is None:
                 raise UnreadableError(_NO_IDENTITY.format(file))
+            if file.with_suffix("").suffix in (_GZIP, ARCHIVE):
+                raise UnreadableError(f"{file} has to be decrypted first (age -d): only lines are read sealed")
         segment = as_segment(file.with_suffix("") if file.suffix == _GZIP else file)
         if segment is not None:
             segments.append(Segment(file.parent, segment.stream_id, segment.first, file))
@@ -110,7 +108,7 @@ def present(path: Path) -> Path | None:
     return path if path.exists() else sealed if sealed.exists() else None
 
 
-def _files(path: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path.resolve()
         return
@@ -123,14 +121,14 @@ def _files(path: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     for folder, folders, names in os.walk(path, onerror=refuse):
         folders[:] = [name for name in folders if name not in _ASIDE]
         for name in names:
-            if name.removesuffix(_SEALED).removesuffix(_GZIP).endswith(endings):
+            if name.removesuffix(_SEALED).removesuffix(_GZIP).endswith(_NAMES):
                 yield Path(folder).resolve() / name
 
 
 def lines(
     path: Path, advance: Callable[[int], object] | None = None, identities: Identities | None = None
 ) -> Iterator[Line]:
-    """Each line of a file; ``advance`` is told how many bytes of it were read.
+    """Each line of a file, and of an archive each record as one; ``advance`` is told how many bytes of it were read.
 
     Raises:
         UnreadableError: the file cannot be read.
@@ -138,6 +136,11 @@ def lines(
         FileNotFoundError: it is gone.
     """
     try:
+        if path.suffix == ARCHIVE:
+            yield from (Line(number, text, False) for number, text in enumerate(requests(path), 1))
+            if advance is not None:
+                advance(path.stat().st_size)
+            return
         with _open(path, identities) as file:
             compressed = getattr(file, "fileobj", None)  # of gzip
             number = at = 0
@@ -158,6 +161,8 @@ def lines(
                     return  # what has been written since is the rest of it
     except FileNotFoundError:
         raise
+    except ValueError as error:
+        raise UnreadableError(f"{path} is no archive of the trail: {error}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise UnreadableError(f"{path} is no gzip file, or not a whole one") from None
     except OSError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt import semconv
+from opentelemetry.instrumentation.pyjwt.journal.archives import ARCHIVE
 from opentelemetry.instrumentation.pyjwt.journal.files import is_sealed
 from opentelemetry.instrumentation.pyjwt.journal.locks import is_alive
 from opentelemetry.instrumentation.pyjwt.review.columns import TIME, literal, quoted
@@ -25,7 +26,7 @@ from opentelemetry.instrumentation.pyjwt.review.loading import (
     records_of,
     with_lines,
 )
-from opentelemetry.instrumentation.pyjwt.review.sources import PARQUET, Sources
+from opentelemetry.instrumentation.pyjwt.review.sources import Sources
 
 if TYPE_CHECKING:
     from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
@@ -88,7 +89,7 @@ def _archive(
             f"CREATE OR REPLACE TABLE archived AS {_records(lines, longest, attributes)}"
         ),
     )
-    name = f"{file.name.partition('.')[0]}-{_digest(file, identities)}{PARQUET}"
+    name = f"{file.name.partition('.')[0]}-{_digest(file, identities)}{ARCHIVE}"
     # Beside the archives, so that each can be moved to its place at once.
     with tempfile.TemporaryDirectory(prefix=".compact-", dir=output) as folder:
         part = Path(folder, name)

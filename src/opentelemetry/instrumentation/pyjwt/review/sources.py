@@ -5,17 +5,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.instrumentation.pyjwt.journal import files
+from opentelemetry.instrumentation.pyjwt.journal.archives import ARCHIVE
 from opentelemetry.instrumentation.pyjwt.journal.files import Segment, UnreadableError
 
 if TYPE_CHECKING:
     from opentelemetry.instrumentation.pyjwt.journal.unsealing import Identities
-
-PARQUET: Final = ".parquet"
-
-_NO_LINES: Final = (PARQUET, ".gz")
 
 
 class Sources(NamedTuple):
@@ -45,12 +42,9 @@ def find(paths: Iterable[Path], identities: Identities | None = None) -> Sources
             lines, or there are no identities.
     """
     given = list(paths)
-    there = files.find([found for path in given for found in _matching(path)], identities, also=(PARQUET,))
-    copies = [path for path in there.copies if path.suffix != PARQUET]
-    archives = [path for path in there.copies if path.suffix == PARQUET]
-    for path in there.copies:
-        if files.is_sealed(path) and path.with_suffix("").suffix in _NO_LINES:
-            raise UnreadableError(f"{path} has to be decrypted first (age -d): only lines are read sealed")
+    there = files.find([found for path in given for found in _matching(path)], identities)
+    copies = [path for path in there.copies if path.suffix != ARCHIVE]
+    archives = [path for path in there.copies if path.suffix == ARCHIVE]
     if not there.paths:
         raise UnreadableError(f"neither a journal nor OTLP JSON lines in {', '.join(map(str, given))}")
     return Sources(there.segments, copies, archives, identities)
