@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,10 @@ def test_an_archive_is_verified_and_told_of_as_a_copy_is(tmp_path: Path) -> None
     assert (report.records, report.intact) == (60, True)
     assert sum(read) == files.find([archive]).size
     jti = next(value for record in stream.records if (value := attributes(record).get("jwt.jti")))
-    told = [list(tell(files.find([path]), By.JTI, jti)) for path in (archive, tmp_path / "journal")]
+    told = []
+    for path in (archive, tmp_path / "journal"):
+        with closing(tell(files.find([path]), By.JTI, jti)) as story:
+            told.append(list(story))
     assert told[0] == told[1] != []
 
 
