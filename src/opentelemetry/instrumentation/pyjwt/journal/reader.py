@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, Final, NamedTuple
 
+from opentelemetry.instrumentation.pyjwt import semconv
 from opentelemetry.instrumentation.pyjwt.journal.chain import digest
 
 Record = dict[str, Any]
@@ -18,10 +19,6 @@ _KINDS: Final[dict[str, type | tuple[type, ...]]] = {
     "bytesValue": str,
     "kvlistValue": dict,
 }
-
-STREAM_ID: Final = "audit.sequence.stream_id"
-NUMBER: Final = "audit.sequence.number"
-PREV_HASH: Final = "audit.sequence.prev_hash"
 
 
 class NoRecordError(ValueError):
@@ -118,7 +115,7 @@ def link_of(record: Record, attributes: dict[str, Any]) -> Link | None:
     Raises:
         NoRecordError: a part of its place is missing or of the wrong kind, or it cannot be hashed.
     """
-    place = [attributes.get(name) for name in (STREAM_ID, NUMBER, PREV_HASH)]
+    place = [attributes.get(name) for name in (semconv.STREAM_ID, semconv.SEQUENCE_NUMBER, semconv.PREV_HASH)]
     if place == [None, None, None]:
         return None
     stream_id, number, prev_hash = place

@@ -182,7 +182,7 @@ def _as_found(record: Record, attributes: dict[str, Any]) -> _Found:
         body = record.get("body")
         event = str(body.get("stringValue", "")).partition(":")[0] if isinstance(body, dict) else ""
     stream_id, number, record_id = (
-        attributes.get(name) for name in (reader.STREAM_ID, reader.NUMBER, semconv.RECORD_ID)
+        attributes.get(name) for name in (semconv.STREAM_ID, semconv.SEQUENCE_NUMBER, semconv.RECORD_ID)
     )
     return _Found(
         max(min(time, INT64_MAX), 0),
